@@ -1,0 +1,148 @@
+//! 4-level and 5-level paging (SDM "4-Level Paging and 5-Level Paging", APM "Long-Mode Page Translation").
+//!
+//! ```text
+//!  63  62:52     51:M      M-1:12   11:8  7   6:0
+//!  XD  ignored   reserved  address  …     PS  flags     PS: 0 in PML5E and PML4E; a page in PDPTE and PDE; PAT in PTE
+//! ```
+//!
+//! M is MAXPHYADDR. A 1 GiB leaf also reserves 29:13, a 2 MiB leaf 20:13; their bit 12 is PAT.
+
+use pt_core::{Entry, Format, Geometry, Level};
+use pt_x86::{EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, reserved_above};
+
+/// 4-level paging: 48-bit virtual addresses.
+pub type FourLevel = LongMode<4>;
+/// 5-level paging (CR4.LA57): 57-bit virtual addresses.
+pub type FiveLevel = LongMode<5>;
+
+/// Whose manual decides where the two differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Vendor {
+    /// Bit 8 of a PML4E or PML5E is ignored (SDM "Format of a PML4 Entry").
+    #[default]
+    Intel,
+    /// Bit 8 of a PML4E or PML5E must be zero (APM "4-Kbyte Page Translation").
+    Amd,
+}
+
+/// What a CPU makes of the entries: facts of the machine, not of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// MAXPHYADDR, at most 52. Address bits from here to bit 51 are reserved.
+    pub phys_bits: u8,
+    /// EFER.NXE: bit 63 is XD; otherwise it is reserved.
+    pub nx: bool,
+    /// Whether PDPTEs can map 1 GiB pages; otherwise their PS bit is reserved.
+    pub gib_pages: bool,
+    /// Address bits that are not address, such as an SEV C-bit or a TDX shared bit: neither reserved nor part of any
+    /// physical address, but kept in raw values.
+    pub ignored: u64,
+    /// The vendor.
+    pub vendor: Vendor,
+}
+
+/// The widest machine: MAXPHYADDR 52, XD and 1 GiB pages.
+impl Default for Features {
+    fn default() -> Self {
+        Self { phys_bits: MAX_PHYS_BITS, nx: true, gib_pages: true, ignored: 0, vendor: Vendor::Intel }
+    }
+}
+
+const LARGE: u64 = EntryFlags::LARGE.bits();
+const XD: u64 = EntryFlags::NO_EXECUTE.bits();
+
+/// The format of long mode with `LEVELS` levels: 4 or 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongMode<const LEVELS: u8> {
+    features: Features,
+    /// By level, level 1 first: entries that link a table (level 1 has none, the place keeps the index simple).
+    links: [Shape; 5],
+    /// By level: entries that map a page.
+    leaves: [Shape; 3],
+}
+
+impl<const LEVELS: u8> LongMode<LEVELS> {
+    /// The format as a machine with these features reads it.
+    ///
+    /// ```
+    /// use pt_amd64::{Features, FourLevel};
+    ///
+    /// let machine = FourLevel::new(Features { phys_bits: 46, ..Features::default() });
+    /// assert_eq!(machine.features().phys_bits, 46);
+    /// ```
+    pub const fn new(features: Features) -> Self {
+        const { assert!(LEVELS == 4 || LEVELS == 5) };
+        let everywhere =
+            (reserved_above(features.phys_bits, 51) | if features.nx { 0 } else { XD }) & !features.ignored;
+        let top = LARGE | if matches!(features.vendor, Vendor::Amd) { bits(8, 8) } else { 0 };
+        let address = address_mask(features.phys_bits, 12) & !features.ignored;
+        let link = Shape { reserved: everywhere, address, leaf: false };
+        let top = Shape { reserved: everywhere | top, ..link };
+        let page = Shape { leaf: true, ..link };
+        let mib = Shape { reserved: everywhere | bits(13, 20), address: address & !bits(12, 20), ..page };
+        let gib = everywhere | bits(13, 29) | if features.gib_pages { 0 } else { LARGE };
+        let gib = Shape { reserved: gib, address: address & !bits(12, 29), ..page };
+        Self { features, links: [link, link, link, top, top], leaves: [page, mib, gib] }
+    }
+
+    /// The features that it was made with.
+    pub const fn features(&self) -> &Features {
+        &self.features
+    }
+
+    #[inline(always)]
+    fn shape(&self, level: Level, raw: u64) -> &Shape {
+        let level = level.number() as usize;
+        let leaf = level == 1 || (level <= 3 && raw & LARGE != 0);
+        if leaf { &self.leaves[level - 1] } else { &self.links[level - 1] }
+    }
+}
+
+impl<const LEVELS: u8> Default for LongMode<LEVELS> {
+    fn default() -> Self {
+        Self::new(Features::default())
+    }
+}
+
+impl<const LEVELS: u8> Format for LongMode<LEVELS> {
+    type Rights = Rights;
+
+    const LEVELS: u8 = LEVELS;
+    const INDEX_BITS: [u8; 5] = if LEVELS == 5 { [9; 5] } else { [9, 9, 9, 9, 0] };
+    const ENTRY_BYTES: usize = 8;
+    const SIGN_EXTENDED: bool = true;
+    const ACCESSED_DIRTY: u64 = EntryFlags::ACCESSED.union(EntryFlags::DIRTY).bits();
+
+    #[inline(always)]
+    fn decode(&self, level: Level, raw: u64) -> Entry {
+        self.shape(level, raw).decode(raw)
+    }
+
+    /// CR3 without PCID or PWT/PCD (11:0), LAM (62:61) and the no-flush bit (63). Bits between MAXPHYADDR and 52, which
+    /// `MOV` to CR3 refuses, are left out too.
+    fn root(&self, register: u64) -> u64 {
+        register & address_mask(self.features.phys_bits, 12) & !self.features.ignored
+    }
+
+    fn unrestricted(&self) -> Rights {
+        Rights::all()
+    }
+
+    #[inline(always)]
+    fn restrict(&self, above: Rights, _: Level, raw: u64) -> Rights {
+        above.restrict(raw)
+    }
+
+    fn relocate(&self, level: Level, raw: u64, to: u64) -> Option<u64> {
+        self.shape(level, raw).relocate(raw, to)
+    }
+
+    #[inline(always)]
+    fn contiguous(&self, level: Level, raw: u64) -> u64 {
+        self.shape(level, raw).contiguous(raw, Self::entry_span(level))
+    }
+
+    fn table_name(level: Level) -> &'static str {
+        ["PT", "PD", "PDPT", "PML4", "PML5"][level.number() as usize - 1]
+    }
+}

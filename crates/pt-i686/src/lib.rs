@@ -1,0 +1,9 @@
+//! The paging formats of 32-bit x86: [`TwoLevel`] and [`Pae`].
+#![no_std]
+#![deny(unsafe_code)]
+
+mod pae;
+mod two_level;
+
+pub use pae::{Pae, PaeFeatures};
+pub use two_level::{TwoLevel, TwoLevelFeatures};

@@ -1,0 +1,130 @@
+//! PAE paging: two levels of 8-byte entries below a root of four (SDM "PAE Paging").
+//!
+//! The root is 32-byte aligned and the CPU reads it once, when CR3 is loaded; its entries have no rights of their own.
+//!
+//! ```text
+//!          63   62:M      M-1:12   11:9  8:5        4:3      2:1       0
+//!  PDPTE   reserved       address  AVL   reserved   PCD PWT  reserved  P
+//!  PDE     XD   reserved  address  …     PS …
+//!  PTE     XD   reserved  address  …     PAT …
+//! ```
+
+use pt_core::{Entry, Format, Geometry, Level};
+use pt_x86::{EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, reserved_above};
+
+/// What a CPU makes of the entries: facts of the machine, not of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaeFeatures {
+    /// MAXPHYADDR, at most 52. Higher bits are reserved, up to bit 62 in entries and 63 in PDPTEs.
+    pub phys_bits: u8,
+    /// EFER.NXE: bit 63 of a PDE or PTE is XD; otherwise it is reserved.
+    pub nx: bool,
+    /// Whether bits 8:5 and 2:1 of a PDPTE are reserved. Hardware says so; QEMU's TCG ignores them and even sets bit 5
+    /// (accessed) itself, so a reader of its images has to relax this.
+    pub strict_pdpte: bool,
+    /// Address bits that are not address, such as an SEV C-bit: neither reserved nor part of any physical address.
+    pub ignored: u64,
+}
+
+/// The widest machine: MAXPHYADDR 52 and XD, PDPTEs as hardware checks them.
+impl Default for PaeFeatures {
+    fn default() -> Self {
+        Self { phys_bits: MAX_PHYS_BITS, nx: true, strict_pdpte: true, ignored: 0 }
+    }
+}
+
+const LARGE: u64 = EntryFlags::LARGE.bits();
+const XD: u64 = EntryFlags::NO_EXECUTE.bits();
+const PDPT: u8 = 3;
+
+/// The PAE format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pae {
+    features: PaeFeatures,
+    pte: Shape,
+    link: Shape,
+    large: Shape,
+    pdpte: Shape,
+}
+
+impl Pae {
+    /// The format as a machine with these features reads it.
+    pub const fn new(features: PaeFeatures) -> Self {
+        let width = if features.phys_bits > MAX_PHYS_BITS { MAX_PHYS_BITS } else { features.phys_bits };
+        let above = reserved_above(width, 62);
+        let reserved = (above | if features.nx { 0 } else { XD }) & !features.ignored;
+        let strict = if features.strict_pdpte { bits(5, 8) | bits(1, 2) } else { 0 };
+        let address = address_mask(width, 12) & !features.ignored;
+        let link = Shape { reserved, address, leaf: false };
+        Self {
+            features,
+            pte: Shape { leaf: true, ..link },
+            link,
+            large: Shape { reserved: reserved | bits(13, 20), address: address & !bits(12, 20), leaf: true },
+            pdpte: Shape { reserved: (above | XD | strict) & !features.ignored, ..link },
+        }
+    }
+
+    /// The features that it was made with.
+    pub const fn features(&self) -> &PaeFeatures {
+        &self.features
+    }
+
+    #[inline(always)]
+    fn shape(&self, level: Level, raw: u64) -> &Shape {
+        match level.number() {
+            1 => &self.pte,
+            2 if raw & LARGE != 0 => &self.large,
+            PDPT => &self.pdpte,
+            _ => &self.link,
+        }
+    }
+}
+
+impl Default for Pae {
+    fn default() -> Self {
+        Self::new(PaeFeatures::default())
+    }
+}
+
+impl Format for Pae {
+    type Rights = Rights;
+
+    const LEVELS: u8 = 3;
+    const INDEX_BITS: [u8; 5] = [9, 9, 2, 0, 0];
+    const ENTRY_BYTES: usize = 8;
+    const SIGN_EXTENDED: bool = false;
+    const ACCESSED_DIRTY: u64 = EntryFlags::ACCESSED.union(EntryFlags::DIRTY).bits();
+
+    #[inline(always)]
+    fn decode(&self, level: Level, raw: u64) -> Entry {
+        self.shape(level, raw).decode(raw)
+    }
+
+    /// CR3 bits 31:5: the root is 32-byte aligned and below 4 GiB.
+    fn root(&self, register: u64) -> u64 {
+        register & bits(5, 31) & !self.features.ignored
+    }
+
+    fn unrestricted(&self) -> Rights {
+        Rights::all()
+    }
+
+    #[inline(always)]
+    fn restrict(&self, above: Rights, level: Level, raw: u64) -> Rights {
+        if level.number() == PDPT { above } else { above.restrict(raw) }
+    }
+
+    fn relocate(&self, level: Level, raw: u64, to: u64) -> Option<u64> {
+        self.shape(level, raw).relocate(raw, to)
+    }
+
+    #[inline(always)]
+    fn contiguous(&self, level: Level, raw: u64) -> u64 {
+        self.shape(level, raw).contiguous(raw, Self::entry_span(level))
+    }
+
+    fn table_name(level: Level) -> &'static str {
+        ["PT", "PD", "PDPT", "-", "-"][level.number() as usize - 1]
+    }
+}

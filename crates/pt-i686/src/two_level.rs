@@ -1,0 +1,152 @@
+//! 32-bit paging: two levels of 4-byte entries (SDM "32-Bit Paging").
+//!
+//! ```text
+//!            31:22          21     20:13          12   11:8  7      6:0
+//!  PTE, PDE  address ───────────────────────────────▶  …     PAT/0  flags
+//!  4 MiB     PA[31:22]      0      PA[39:32]      PAT   …     PS=1   flags     (PSE-36; fewer bits where M < 40)
+//! ```
+
+use pt_core::{Entry, Format, Geometry, Level};
+use pt_x86::{EntryFlags, Rights, Shape, bits};
+
+/// What a CPU makes of the entries: facts of the machine, not of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwoLevelFeatures {
+    /// MAXPHYADDR. A 4 MiB page can use up to 40 bits of it.
+    pub phys_bits: u8,
+    /// CR4.PSE: PS of a PDE makes a 4 MiB page; otherwise it is ignored.
+    pub pse: bool,
+    /// PSE-36: a 4 MiB page can lie above 4 GiB; otherwise bits 21:13 of its PDE are reserved.
+    pub pse36: bool,
+    /// Address bits that are not address, neither reserved nor part of any physical address.
+    pub ignored: u64,
+}
+
+/// CR4.PSE set, and PSE-36 with its widest addresses (40 bits).
+impl Default for TwoLevelFeatures {
+    fn default() -> Self {
+        Self { phys_bits: 40, pse: true, pse36: true, ignored: 0 }
+    }
+}
+
+const LARGE: u64 = EntryFlags::LARGE.bits();
+/// PA[39:32] stands in bits 20:13 of a 4 MiB page's PDE: so far below its place in the address.
+const HIGH_FIELD: u64 = bits(13, 20);
+const HIGH_SHIFT: u32 = 32 - 13;
+
+/// A 4 MiB page's address as its PDE holds it. Bits 21:12 of such an address are zero, so that the halves do not meet.
+const fn folded(address: u64) -> u64 {
+    address & bits(0, 31) | (address >> HIGH_SHIFT) & HIGH_FIELD
+}
+
+/// The inverse of [`folded`].
+const fn unfolded(held: u64) -> u64 {
+    held & !HIGH_FIELD | (held & HIGH_FIELD) << HIGH_SHIFT
+}
+
+/// The 2-level format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwoLevel {
+    features: TwoLevelFeatures,
+    pte: Shape,
+    pde: Shape,
+    large: Shape,
+}
+
+impl TwoLevel {
+    /// The format as a machine with these features reads it.
+    pub const fn new(features: TwoLevelFeatures) -> Self {
+        let width = if features.phys_bits > 40 { 40 } else { features.phys_bits };
+        let reserved = bits(if features.pse36 && width > 32 { width as u32 - 19 } else { 13 }, 21);
+        let pde = Shape { reserved: 0, address: bits(12, 31) & !features.ignored, leaf: false };
+        let address = (bits(22, 31) | HIGH_FIELD & !reserved) & !features.ignored;
+        Self {
+            features,
+            pte: Shape { leaf: true, ..pde },
+            pde,
+            large: Shape { reserved: reserved & !features.ignored, address, leaf: true },
+        }
+    }
+
+    /// The features that it was made with.
+    pub const fn features(&self) -> &TwoLevelFeatures {
+        &self.features
+    }
+
+    #[inline(always)]
+    fn is_large(&self, level: Level, raw: u64) -> bool {
+        level != Level::LEAF && self.features.pse && raw & LARGE != 0
+    }
+
+    #[inline(always)]
+    fn shape(&self, level: Level, raw: u64) -> &Shape {
+        if self.is_large(level, raw) {
+            &self.large
+        } else if level == Level::LEAF {
+            &self.pte
+        } else {
+            &self.pde
+        }
+    }
+}
+
+impl Default for TwoLevel {
+    fn default() -> Self {
+        Self::new(TwoLevelFeatures::default())
+    }
+}
+
+impl Format for TwoLevel {
+    type Rights = Rights;
+
+    const LEVELS: u8 = 2;
+    const INDEX_BITS: [u8; 5] = [10, 10, 0, 0, 0];
+    const ENTRY_BYTES: usize = 4;
+    const SIGN_EXTENDED: bool = false;
+    const ACCESSED_DIRTY: u64 = EntryFlags::ACCESSED.union(EntryFlags::DIRTY).bits();
+
+    #[inline(always)]
+    fn decode(&self, level: Level, raw: u64) -> Entry {
+        match self.shape(level, raw).decode(raw) {
+            Entry::Leaf(held) if level != Level::LEAF => Entry::Leaf(unfolded(held)),
+            entry => entry,
+        }
+    }
+
+    /// CR3 without PWT and PCD; only 32 bits of it exist.
+    fn root(&self, register: u64) -> u64 {
+        register & self.pde.address
+    }
+
+    fn unrestricted(&self) -> Rights {
+        Rights::all()
+    }
+
+    /// There is no XD: everything can be fetched.
+    #[inline(always)]
+    fn restrict(&self, above: Rights, _: Level, raw: u64) -> Rights {
+        above.restrict(raw)
+    }
+
+    fn relocate(&self, level: Level, raw: u64, to: u64) -> Option<u64> {
+        let held = if self.is_large(level, raw) {
+            if to & bits(0, 21) != 0 || to >> 40 != 0 {
+                return None;
+            }
+            folded(to)
+        } else {
+            to
+        };
+        self.shape(level, raw).relocate(raw, held)
+    }
+
+    /// Bits 31:22 of a 4 MiB page count up by themselves; the high part of a PSE-36 address does not follow.
+    #[inline(always)]
+    fn contiguous(&self, level: Level, raw: u64) -> u64 {
+        self.shape(level, raw).contiguous(raw, Self::entry_span(level))
+    }
+
+    fn table_name(level: Level) -> &'static str {
+        ["PT", "PD", "-", "-", "-"][level.number() as usize - 1]
+    }
+}

@@ -1,0 +1,44 @@
+//! What the x86 paging formats share.
+//!
+//! - [`EntryFlags`]: the bits of an entry, by name;
+//! - [`Rights`]: what a path permits, in the entry's own bit positions, so that one operation accumulates it;
+//! - [`Mode`] and [`ControlRegisters`]: which format a CPU's registers select;
+//! - [`Shape`]: reserved bits and address field of an entry, and all that follows from them;
+//! - [`address_mask`] and [`reserved_above`]: MAXPHYADDR as masks.
+//!
+//! It does not decode entries: `pt-amd64` and `pt-i686` do, one type per format.
+//!
+//! Sections named here are those of the Intel SDM, volume 3A, chapter "Paging", and of the AMD64 APM, volume 2, chapter
+//! "Page Translation and Protection".
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod flags;
+mod mode;
+mod rights;
+mod shape;
+
+pub use flags::EntryFlags;
+pub use mode::{ControlRegisters, Cr0, Cr4, Efer, Mode, ParseModeError};
+pub use rights::Rights;
+pub use shape::Shape;
+
+/// The widest physical address of the architecture in bits (SDM "Enumeration of Paging Features by CPUID").
+pub const MAX_PHYS_BITS: u8 = 52;
+
+/// Bits `low..=high` of an entry.
+pub const fn bits(low: u32, high: u32) -> u64 {
+    (u64::MAX >> (63 - high)) & (u64::MAX << low)
+}
+
+/// The address field of an entry: from `low` up to MAXPHYADDR (`phys_bits`, at most 52).
+pub const fn address_mask(phys_bits: u8, low: u32) -> u64 {
+    let top = if phys_bits > MAX_PHYS_BITS { MAX_PHYS_BITS } else { phys_bits } as u32;
+    if top <= low { 0 } else { bits(low, top - 1) }
+}
+
+/// What lies between MAXPHYADDR and bit `high`, inclusive: reserved.
+pub const fn reserved_above(phys_bits: u8, high: u32) -> u64 {
+    if phys_bits as u32 > high { 0 } else { bits(phys_bits as u32, high) }
+}

@@ -1,0 +1,2 @@
+//! CI driver.
+fn main() {}
