@@ -2,6 +2,10 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 mod format;
+pub mod raw;
 
 pub use format::{Features, FiveLevel, FourLevel, LongMode, Vendor};

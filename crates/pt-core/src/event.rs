@@ -3,6 +3,8 @@
 //! Per space in root order, per space in ascending virtual address. The first event of a space is about its root, at
 //! depth 0: a table, an alias (the root was met before) or a fault (it cannot be read).
 
+#[cfg(feature = "alloc")]
+use crate::Format;
 use crate::{Level, Unreadable};
 
 /// A space: the index of its root in the roots that were given. (A root's address would not do: it is not unique.)
@@ -135,6 +137,17 @@ pub struct Fault {
     pub va: u64,
     /// What is wrong.
     pub cause: Cause,
+}
+
+impl Fault {
+    /// How many tables are open above the place of the fault.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn tables_above<F: Format>(&self) -> usize {
+        match self.cause {
+            Cause::Malformed { level, .. } => level.depth::<F>() + 1,
+            Cause::Unreadable { level, .. } => level.depth::<F>(),
+        }
+    }
 }
 
 /// Why a link or a page cannot be followed: what a walk reports and a translation returns.

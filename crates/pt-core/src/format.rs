@@ -110,6 +110,7 @@ pub trait Permissions: Copy + Eq + fmt::Debug {
 /// - if `raw` decodes to a table or leaf at `a`, then `relocate(level, raw, a) == Some(raw)` (the round trip is the
 ///   identity: no bit of an entry is lost), and `relocate(level, raw, to)` decodes to the same kind at `to`;
 /// - `restrict` only ever takes rights away;
+/// - level 1 has pages only: nothing decodes to [`Entry::Table`] there;
 /// - table addresses that `decode` and `root` return are multiples of [`MIN_TABLE_ALIGNMENT`].
 ///
 /// The battery in `pt-testkit` checks them exhaustively on the bits that matter.
@@ -219,7 +220,7 @@ pub trait Geometry: Format {
     fn canonical(va: u64) -> u64 {
         if Self::SIGN_EXTENDED {
             let unused = 64 - Self::VA_BITS;
-            (((va << unused) as i64) >> unused) as u64
+            ((va << unused).cast_signed() >> unused).cast_unsigned()
         } else {
             va & Self::VA_MASK
         }
@@ -250,7 +251,7 @@ pub trait Geometry: Format {
 impl<F: Format> Geometry for F {}
 
 /// The lowest index bit of a level, or of the level above the root: the number of translated bits.
-const fn shift<F: Format + ?Sized>(level: usize) -> u32 {
+const fn shift<F: Format>(level: usize) -> u32 {
     let mut shift = F::PAGE_SHIFT;
     let mut below = 1;
     while below < level {

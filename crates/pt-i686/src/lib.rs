@@ -2,7 +2,11 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 mod pae;
+pub mod raw;
 mod two_level;
 
 pub use pae::{Pae, PaeFeatures};

@@ -1,0 +1,127 @@
+//! The types of the raw interface: one set for every architecture.
+
+use crate::raw::RawFormat;
+use crate::{Fault, Permissions};
+
+/// A space, known by the physical address of its root.
+pub type SpaceId = u64;
+
+/// What a page permits when it is neither absent nor copy-on-write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasicMapping {
+    /// Data can be read.
+    pub readable: bool,
+    /// Data can be written.
+    pub writable: bool,
+    /// Instructions can be fetched.
+    pub executable: bool,
+}
+
+/// What a copy-on-write page permits until it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CowMapping {
+    /// Data can be read.
+    pub readable: bool,
+    /// Instructions can be fetched.
+    pub executable: bool,
+}
+
+/// What kind of mapping it is. Rights are the effective ones: of the whole path, not of the leaf alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappingKind {
+    /// Nothing. Reading never gives it; it is what the write side takes away with.
+    Unmapped,
+    /// An ordinary page.
+    Basic(BasicMapping),
+    /// A page to be copied when it is written.
+    Cow(CowMapping),
+}
+
+/// A page, or on the write side a range of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The first physical address.
+    pub phys_base: u64,
+    /// The first virtual address, in canonical form.
+    pub virt_base: u64,
+    /// Bytes.
+    pub len: u64,
+    /// What kind of mapping it is.
+    pub kind: MappingKind,
+    /// Whether user mode reaches it, on this path.
+    pub user_accessible: bool,
+    /// The raw leaf entry: accessed and dirty bits, cache attributes, keys and all else. Zero when built by hand.
+    pub entry: u64,
+}
+
+impl Mapping {
+    /// A mapping by hand: supervisor only.
+    pub const fn new(phys_base: u64, virt_base: u64, len: u64, kind: MappingKind) -> Self {
+        Self { phys_base, virt_base, len, kind, user_accessible: false, entry: 0 }
+    }
+
+    /// What `raw` at `virt_base` maps, under the rights of its path.
+    pub(super) fn of_leaf<F: RawFormat>(
+        phys_base: u64,
+        virt_base: u64,
+        len: u64,
+        entry: u64,
+        rights: F::Rights,
+    ) -> Self {
+        let (readable, executable) = (rights.readable(), rights.executable());
+        let kind = if entry & F::KIND_BITS == F::COPY_ON_WRITE {
+            MappingKind::Cow(CowMapping { readable, executable })
+        } else {
+            MappingKind::Basic(BasicMapping { readable, writable: rights.writable(), executable })
+        };
+        Self { phys_base, virt_base, len, kind, user_accessible: rights.user(), entry }
+    }
+}
+
+/// What a path of links still permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkRights {
+    /// No link of the path forbids writes.
+    pub writable: bool,
+    /// No link of the path forbids fetches.
+    pub executable: bool,
+    /// No link of the path forbids user mode.
+    pub user_accessible: bool,
+}
+
+impl LinkRights {
+    #[cfg(feature = "alloc")]
+    pub(super) fn of<R: Permissions>(rights: R) -> Self {
+        Self { writable: rights.writable(), executable: rights.executable(), user_accessible: rights.user() }
+    }
+}
+
+/// A link to a table that was met before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpaceReferenceMapping {
+    /// How far the table is below the root: on amd64 1, 2 and 3 for a PDPT, PD and PT.
+    pub depth: usize,
+    /// The space that owns the table.
+    pub space: SpaceId,
+    /// The first virtual address that the table maps through this link.
+    pub our_va: u64,
+    /// The first virtual address at which its owner has it.
+    pub their_va: u64,
+    /// This link's own raw entry: it can differ from the owner's in everything but the address.
+    pub entry: u64,
+    /// What this path permits, down to and including the link.
+    pub rights: LinkRights,
+}
+
+/// One thing that a space holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpaceAwareMapping {
+    /// A page of its own: one per leaf entry, of the entry's size.
+    ThisSpace(Mapping),
+    /// A link to a table of an earlier space. (Of an equal root given earlier, too: spaces go by address.)
+    AnotherSpace(SpaceReferenceMapping),
+    /// A link to a table that this space itself reached before, at the same depth.
+    SameSpace(SpaceReferenceMapping),
+    /// An entry that the hardware faults on. What it would have led to is not here.
+    Fault(Fault),
+}

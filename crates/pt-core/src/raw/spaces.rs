@@ -1,0 +1,67 @@
+//! `walk_va_spaces`: the event stream, projected on upstream's result.
+
+use alloc::vec::Vec;
+
+use crate::raw::memory::{Borrowed, RawMemory};
+use crate::raw::{
+    LinkRights, Mapping, RawFormat, SpaceAwareMapping, SpaceId, SpaceReferenceMapping, TableReadOps, pages_of,
+};
+use crate::{Event, Geometry, Options, RepeatedRoots, Walk};
+
+/// Walks several spaces together, in order of primacy: the first root to reach a table at a depth owns it, and later
+/// links to it are references instead of its leaves.
+///
+/// The result is in root order, and so topologically sorted: every [`AnotherSpace`](SpaceAwareMapping::AnotherSpace)
+/// refers to a space before it. Within a space, mappings ascend by virtual address.
+///
+/// A root given twice is walked again as a space of the same [`SpaceId`]: its links are references at depth 1, its
+/// leaves are leaves. Whoever keeps spaces by id keeps the first.
+///
+/// # Safety
+///
+/// During the call, [`TableReadOps::read_entry`] can be called on every entry of the roots and of every table that a
+/// present entry reached from them links, and nothing writes those tables.
+pub unsafe fn walk_va_spaces<F: RawFormat, Op: TableReadOps>(
+    format: F,
+    op: &Op,
+    roots: &[Op::TableAddr],
+    address: u64,
+    len: u64,
+) -> Vec<(SpaceId, Vec<SpaceAwareMapping>)> {
+    let ids: Vec<SpaceId> = roots.iter().map(|&root| Op::to_phys(root)).collect();
+    // SAFETY: the caller promises what `RawMemory` asks for, for the time of this call.
+    let memory = unsafe { RawMemory::<F, Op, _>::new(Borrowed(op)) };
+    let range = pages_of::<F>(address, len);
+    let options = Options { range, repeated_roots: RepeatedRoots::Read, ..Options::default() };
+
+    let mut spaces: Vec<(SpaceId, Vec<SpaceAwareMapping>)> = ids.iter().map(|&id| (id, Vec::new())).collect();
+    // No limits were set, and the numbers' own (2^32 tables) are past what `ids` and the map of tables can hold.
+    Walk::new(format, &memory, &ids, options).flatten().for_each(|event| {
+        let (_, mappings) = &mut spaces[event.space() as usize];
+        match event {
+            Event::Leaf(leaf) => {
+                let len = F::entry_span(leaf.level);
+                let page = Mapping::of_leaf::<F>(leaf.pa, leaf.va, len, leaf.raw, leaf.rights);
+                mappings.push(SpaceAwareMapping::ThisSpace(page));
+            }
+            Event::Alias(alias) => {
+                let reference = SpaceReferenceMapping {
+                    depth: alias.level.depth::<F>(),
+                    space: ids[alias.owner as usize],
+                    our_va: alias.our_va,
+                    their_va: alias.their_va,
+                    entry: alias.link.raw,
+                    rights: LinkRights::of(alias.rights),
+                };
+                mappings.push(if alias.owner == alias.space {
+                    SpaceAwareMapping::SameSpace(reference)
+                } else {
+                    SpaceAwareMapping::AnotherSpace(reference)
+                });
+            }
+            Event::Fault(fault) => mappings.push(SpaceAwareMapping::Fault(fault)),
+            Event::Table(_) | Event::Absent(_) => {}
+        }
+    });
+    spaces
+}

@@ -1,0 +1,176 @@
+//! Straight loops over the bytes of one table: the next entry that is not zero, and the length of a run.
+//!
+//! Entries are read little-endian from byte arrays of their width, which compiles to plain loads; the loops over
+//! blocks have no branches inside and vectorise at the baseline of every target.
+
+use crate::{Entry, Format, Geometry, Level};
+
+/// How many entries a block has.
+const BLOCK: usize = 16;
+
+/// The bytes of a table, as entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entries<'a>(pub(crate) &'a [u8]);
+
+/// An entry's width, so that the loops exist once and compile for each.
+trait Word: Copy {
+    fn widen(self) -> u64;
+    fn narrow(raw: u64) -> Self;
+    fn is_zero(self) -> bool;
+    /// The bits in which the two differ, of those in `kept`, gathered into `into`.
+    fn gather(self, wanted: Self, kept: Self, into: Self) -> Self;
+    fn add(self, step: Self) -> Self;
+}
+
+macro_rules! word {
+    ($word:ty) => {
+        impl Word for $word {
+            #[inline(always)]
+            fn widen(self) -> u64 {
+                u64::from(self)
+            }
+            #[inline(always)]
+            fn narrow(raw: u64) -> Self {
+                raw as $word
+            }
+            #[inline(always)]
+            fn is_zero(self) -> bool {
+                self == 0
+            }
+            #[inline(always)]
+            fn gather(self, wanted: Self, kept: Self, into: Self) -> Self {
+                into | ((self ^ wanted) & kept)
+            }
+            #[inline(always)]
+            fn add(self, step: Self) -> Self {
+                self.wrapping_add(step)
+            }
+        }
+    };
+}
+word!(u32);
+word!(u64);
+
+/// Calls `$body` with `$words` bound to a function from an index range's array to words.
+macro_rules! with_width {
+    ($format:ident, $bytes:expr, |$words:ident, $load:ident| $body:expr) => {
+        if $format::ENTRY_BYTES == 4 {
+            let $words = $bytes.as_chunks::<4>().0;
+            let $load = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
+            $body
+        } else {
+            let $words = $bytes.as_chunks::<8>().0;
+            let $load = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+            $body
+        }
+    };
+}
+
+impl Entries<'_> {
+    /// The raw entry at `index`, widened; 0 past the end.
+    #[inline(always)]
+    pub(crate) fn raw<F: Format>(self, index: usize) -> u64 {
+        with_width!(F, self.0, |words, load| words.get(index).map_or(0, |bytes| load(bytes).widen()))
+    }
+
+    /// How many entries there are.
+    #[inline(always)]
+    pub(crate) fn count<F: Format>(self) -> usize {
+        self.0.len() / F::ENTRY_BYTES
+    }
+
+    /// The first index from `from` on whose entry is not zero; the count where there is none.
+    #[inline(always)]
+    pub(crate) fn next_used<F: Format>(self, from: usize) -> usize {
+        with_width!(F, self.0, |words, load| next_used(words, from, load))
+    }
+
+    /// How many entries from `first` on form one run with it: contiguous pages, all other bits equal but `ignored`.
+    #[inline]
+    pub(crate) fn run<F: Format>(
+        self,
+        format: &F,
+        level: Level,
+        first: usize,
+        page: u64,
+        ignored: u64,
+    ) -> usize {
+        let (size, count) = (F::entry_span(level), self.count::<F>());
+        let (mut length, mut raw) = (0, self.raw::<F>(first));
+        loop {
+            // Adding the page size to the raw value is right as long as the address field does not carry.
+            let most =
+                (count - first - length).min(usize::try_from(format.contiguous(level, raw)).unwrap_or(count));
+            let equal = with_width!(F, self.0, |words, load| {
+                equal_steps(&words[first + length..first + length + most], load, raw, size, !ignored)
+            });
+            length += equal;
+            if equal < most || first + length == count {
+                return length;
+            }
+            // It ended there: whether the run goes on is for the format to say.
+            let next = self.raw::<F>(first + length);
+            let Some(address) = page.checked_add(length as u64 * size) else { return length };
+            let same_page = format.decode(level, next) == Entry::Leaf(address);
+            match format.relocate(level, raw, address) {
+                Some(wanted) if same_page && (wanted ^ next) & !ignored == 0 => raw = next,
+                _ => return length,
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn next_used<B, W: Word>(words: &[B], from: usize, load: impl Fn(&B) -> W) -> usize {
+    let mut at = from;
+    while let Some(block) = words.get(at..at + BLOCK) {
+        if !block
+            .iter()
+            .fold(W::narrow(0), |all, word| load(word).gather(W::narrow(0), W::narrow(!0), all))
+            .is_zero()
+        {
+            break;
+        }
+        at += BLOCK;
+    }
+    while at < words.len() && load(&words[at]).is_zero() {
+        at += 1;
+    }
+    at
+}
+
+/// How many of `words` equal `raw`, `raw + step`, `raw + 2 × step` and so on, looking at the bits in `kept` only.
+///
+/// Four are compared one by one first: where memory is scattered, runs end at once, and a block would be wasted.
+#[inline(always)]
+fn equal_steps<B, W: Word>(words: &[B], load: impl Fn(&B) -> W, raw: u64, step: u64, kept: u64) -> usize {
+    let (step, kept) = (W::narrow(step), W::narrow(kept));
+    let mut wanted = W::narrow(raw);
+    let mut at = 0;
+    let single = |at: usize, wanted: W| load(&words[at]).gather(wanted, kept, W::narrow(0)).is_zero();
+    while at < words.len().min(4) {
+        if !single(at, wanted) {
+            return at;
+        }
+        at += 1;
+        wanted = wanted.add(step);
+    }
+    while let Some(block) = words.get(at..at + BLOCK) {
+        let mut differences = W::narrow(0);
+        let mut expected = wanted;
+        for word in block {
+            differences = load(word).gather(expected, kept, differences);
+            expected = expected.add(step);
+        }
+        if !differences.is_zero() {
+            break;
+        }
+        wanted = expected;
+        at += BLOCK;
+    }
+    while at < words.len() && single(at, wanted) {
+        at += 1;
+        wanted = wanted.add(step);
+    }
+    at
+}

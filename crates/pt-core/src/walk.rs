@@ -1,0 +1,284 @@
+//! The walk: every table once, whatever the number of roots and paths that reach it.
+//!
+//! ```text
+//! for each root, in order:                        for each entry of an open table, in order:
+//!     meet its table                                  absent  → nothing, or an event on request
+//!                                                     leaf    → Leaf (or a run of them)
+//! meet(table, level, window):                         table   → meet it one level below
+//!     met before          → Alias                     malformed → Fault
+//!     unreadable          → Fault
+//!     otherwise: read it  → Table, and open it
+//! ```
+//!
+//! Invariants:
+//! - The stack holds one open table per depth. An alias therefore never points at a table that is still open at its
+//!   own depth, and everything below an alias was reported before it.
+//! - A table is read once, when it is introduced, and decisions are made on that copy (or loan) alone.
+//! - Virtual addresses inside are without sign extension, so that the range is one interval; events have it.
+
+mod frame;
+mod options;
+
+use core::fmt;
+use core::iter::FusedIterator;
+
+use frame::{Frame, Target, largest_table};
+pub use options::{Leaves, LimitReached, Limits, Options, RepeatedRoots, Resource};
+
+use crate::visited::{Key, Known, Remember, Unremembered};
+use crate::{
+    Absent, Alias, Cause, Entry, Event, Fault, Format, Geometry, Level, Link, MAX_LEVELS, Memory, Space,
+    Table, TableBuffer, TableId,
+};
+
+#[derive(Clone, Copy)]
+enum Roots<'r> {
+    One(u64),
+    Many(&'r [u64]),
+}
+
+/// The walk of one or many spaces: an iterator of [`Event`]s.
+///
+/// It ends after the last event, or with [`LimitReached`] as its last item. `fold`, and what the standard library
+/// builds on it (`for_each`, `count`, `sum`), is quicker than `next`.
+pub struct Walk<'a, F: Format, M: Memory + ?Sized, V> {
+    format: F,
+    memory: &'a M,
+    roots: Roots<'a>,
+    /// The range without sign extension; none where the address space has no part of it.
+    range: Option<(u64, u64)>,
+    leaves: Leaves,
+    absent: bool,
+    repeated_roots: RepeatedRoots,
+    limits: Limits,
+    visited: V,
+    tables: u64,
+    events: u64,
+    /// The index of the next root, and so one more than the current space.
+    next_root: usize,
+    /// How many frames are open.
+    open: usize,
+    frames: [Frame<'a, M::Buffer, F::Rights>; MAX_LEVELS],
+}
+
+impl<F: Format, M: Memory + ?Sized, V> fmt::Debug for Walk<'_, F, M, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk")
+            .field("range", &self.range)
+            .field("tables", &self.tables)
+            .field("events", &self.events)
+            .field("next_root", &self.next_root)
+            .field("open", &self.open)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'a, F: Format, M: Memory + ?Sized> Walk<'a, F, M, crate::Visited> {
+    /// Walks all spaces under `roots`, in order of primacy: the first to reach a table owns it.
+    ///
+    /// Roots are as the register holds them (CR3): the format strips what is not address.
+    pub fn new(format: F, memory: &'a M, roots: &'a [u64], options: Options) -> Self {
+        Self::with_visited(format, memory, Roots::Many(roots), &options, crate::Visited::default())
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'a, F: Format, M: Memory + ?Sized, S: core::hash::BuildHasher> Walk<'a, F, M, crate::Visited<S>> {
+    /// As [`new`](Walk::new), with the hasher for the table addresses that the guest chooses.
+    pub fn with_hasher(format: F, memory: &'a M, roots: &'a [u64], options: Options, hasher: S) -> Self {
+        Self::with_visited(format, memory, Roots::Many(roots), &options, crate::Visited::with_hasher(hasher))
+    }
+}
+
+impl<'a, F: Format, M: Memory + ?Sized> Walk<'a, F, M, Unremembered> {
+    /// Walks one space along every path, without remembering tables and so without an allocator: nothing is an alias,
+    /// and a shared table is reported as often as it is reached. A hostile root makes that exponential, so `limits`
+    /// are asked for; those in `options` are ignored.
+    pub fn single(format: F, memory: &'a M, root: u64, options: Options, limits: Limits) -> Self {
+        let options = Options { limits, ..options };
+        Self::with_visited(format, memory, Roots::One(root), &options, Unremembered)
+    }
+}
+
+impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
+    fn with_visited(format: F, memory: &'a M, roots: Roots<'a>, options: &Options, visited: V) -> Self {
+        const { assert!(M::Buffer::BYTES >= largest_table::<F>(), "the buffer holds no whole table") };
+        let rights = format.unrestricted();
+        Self {
+            format,
+            memory,
+            roots,
+            range: F::clip(&options.range),
+            leaves: options.leaves,
+            absent: options.absent,
+            repeated_roots: options.repeated_roots,
+            // Table numbers are 32 bits wide, and the last one ends the chains of visits.
+            limits: Limits { tables: options.limits.tables.min(u64::from(u32::MAX)), ..options.limits },
+            visited,
+            tables: 0,
+            events: 0,
+            next_root: 0,
+            open: 0,
+            frames: core::array::from_fn(|_| Frame::empty(rights)),
+        }
+    }
+
+    fn space(&self) -> Space {
+        self.next_root.saturating_sub(1) as Space
+    }
+
+    fn limit_reached(&mut self, resource: Resource, limit: u64, va: u64) -> LimitReached {
+        let space = self.space();
+        self.open = 0;
+        self.range = None;
+        LimitReached { resource, limit, space, va: F::canonical(va) }
+    }
+
+    /// The next event, whatever the limit on events.
+    fn advance(&mut self) -> Option<Result<Event<F::Rights>, LimitReached>> {
+        loop {
+            let Some(top) = self.open.checked_sub(1) else {
+                let root = self.next_root()?;
+                return Some(root.and_then(|root| self.meet(root)));
+            };
+            let level = Level::at_depth::<F>(top)?;
+            let (space, frame) = (self.space(), &mut self.frames[top]);
+            let entries = frame.entries();
+            let at = entries.next_used::<F>(frame.next);
+            if at >= entries.count::<F>() {
+                self.open = top;
+                continue;
+            }
+            let raw = entries.raw::<F>(at);
+            frame.next = at + 1;
+            let (va, entry) = (frame.va::<F>(level, at), frame.entry::<F>(at));
+            return Some(match self.format.decode(level, raw) {
+                Entry::Absent if self.absent => {
+                    Ok(Event::Absent(Absent { space, level, va: F::canonical(va), raw, entry }))
+                }
+                Entry::Absent => continue,
+                Entry::Leaf(pa) => {
+                    let leaf = frame.leaf(&self.format, (space, level), at, (raw, pa), self.leaves);
+                    frame.next = at + leaf.pages as usize;
+                    Ok(Event::Leaf(leaf))
+                }
+                Entry::Malformed { reserved } => {
+                    let cause = Cause::Malformed { level, entry, raw, reserved };
+                    Ok(Event::Fault(Fault { space, va: F::canonical(va), cause }))
+                }
+                Entry::Table(address) => {
+                    let rights = self.format.restrict(frame.rights, level, raw);
+                    let link = Link { raw, entry: Some(entry) };
+                    // Level 1 has no links: a law of formats.
+                    let Some(level) = level.below() else { continue };
+                    self.meet(Target { level, link, address, va, rights })
+                }
+            });
+        }
+    }
+
+    /// The next space's root.
+    fn next_root(&mut self) -> Option<Result<Target<F::Rights>, LimitReached>> {
+        let (first, _) = self.range?;
+        let root = match self.roots {
+            Roots::One(root) => Some(root).filter(|_| self.next_root == 0)?,
+            Roots::Many(roots) => *roots.get(self.next_root)?,
+        };
+        self.next_root += 1;
+        if self.next_root > Space::MAX as usize {
+            return Some(Err(self.limit_reached(Resource::Spaces, u64::from(Space::MAX), first)));
+        }
+        let link = Link { raw: root, entry: None };
+        let (address, rights) = (self.format.root(root), self.format.unrestricted());
+        Some(Ok(Target { level: F::ROOT, link, address, va: 0, rights }))
+    }
+
+    /// Follows a link: introduces its table, or says why there is nothing to introduce.
+    fn meet(&mut self, target: Target<F::Rights>) -> Result<Event<F::Rights>, LimitReached> {
+        let Target { level, link, address, va, rights } = target;
+        let (space, our_va) = (self.space(), F::canonical(va));
+        let unreadable = |why| {
+            let cause = Cause::Unreadable { level, table: address, link, why };
+            Ok(Event::Fault(Fault { space, va: our_va, cause }))
+        };
+        let (first, last) = self.range.unwrap_or((0, F::VA_MASK));
+        let (cut_at_start, cut_at_end) = (first > va, last < va + F::table_span_last(level));
+        let key = Key { address, level, cut: u8::from(cut_at_start) | u8::from(cut_at_end) << 1 };
+        let known = self.visited.look_up(key);
+        let read_again = link.entry.is_none() && self.repeated_roots == RepeatedRoots::Read;
+        let first_met = match known {
+            Known::Unreadable(why) => return unreadable(why),
+            Known::New { first_met } => first_met,
+            Known::Met { id, .. } if read_again => Some(id),
+            Known::Met { id: table, owner, va: their_va } => {
+                let alias = Alias { space, owner, table, level, address, our_va, their_va, link, rights };
+                return Ok(Event::Alias(alias));
+            }
+        };
+        if self.tables >= self.limits.tables {
+            return Err(self.limit_reached(Resource::Tables, self.limits.tables, va));
+        }
+        let from = if cut_at_start { F::index(level, first) } else { 0 };
+        let to = if cut_at_end { F::index(level, last) } else { F::entries(level) - 1 };
+        let depth = level.depth::<F>();
+        if let Err(why) = self.frames[depth].read::<F, M>(self.memory, &target, from, to) {
+            self.visited.refuse(key, why);
+            return unreadable(why);
+        }
+        self.open = depth + 1;
+        let id = TableId(self.tables as u32);
+        self.tables += 1;
+        match known {
+            Known::Met { .. } => self.visited.introduce_apart(key, space, our_va),
+            _ => self.visited.introduce(key, first_met, space, our_va),
+        }
+        Ok(Event::Table(Table { space, id, level, address, va: our_va, link, rights, first_met }))
+    }
+
+    /// Counts an event, or says that there was room for none.
+    fn admit(&mut self, event: Event<F::Rights>) -> Result<Event<F::Rights>, LimitReached> {
+        if self.events >= self.limits.events {
+            return Err(self.limit_reached(Resource::Events, self.limits.events, event.va()));
+        }
+        self.events += 1;
+        Ok(event)
+    }
+}
+
+impl<F: Format, M: Memory + ?Sized, V: Remember> Iterator for Walk<'_, F, M, V> {
+    type Item = Result<Event<F::Rights>, LimitReached>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let event = self.advance()?;
+        Some(event.and_then(|event| self.admit(event)))
+    }
+
+    /// Takes one event, then all leaves that follow it in the table that is now open, with the cursor in registers.
+    fn fold<A, G: FnMut(A, Self::Item) -> A>(mut self, init: A, mut give: G) -> A {
+        let mut given = init;
+        while let Some(item) = self.next() {
+            given = give(given, item);
+            let Some(top) = self.open.checked_sub(1) else { continue };
+            let Some(level) = Level::at_depth::<F>(top) else { continue };
+            let (space, frame) = (self.space(), &self.frames[top]);
+            let entries = frame.entries();
+            let (mut at, mut room) = (frame.next, self.limits.events - self.events);
+            while room > 0 {
+                at = entries.next_used::<F>(at);
+                let raw = entries.raw::<F>(at);
+                let Entry::Leaf(pa) = self.format.decode(level, raw) else { break };
+                let leaf = frame.leaf(&self.format, (space, level), at, (raw, pa), self.leaves);
+                at += leaf.pages as usize;
+                room -= 1;
+                given = give(given, Ok(Event::Leaf(leaf)));
+            }
+            self.frames[top].next = at;
+            self.events = self.limits.events - room;
+        }
+        given
+    }
+}
+
+impl<F: Format, M: Memory + ?Sized, V: Remember> FusedIterator for Walk<'_, F, M, V> {}
