@@ -31,10 +31,11 @@ use crate::{
     Table, TableBuffer, TableId,
 };
 
+/// The roots in order: one that the walk holds itself, or those of a slice.
 #[derive(Clone, Copy)]
-enum Roots<'r> {
-    One(u64),
-    Many(&'r [u64]),
+struct Roots<'r> {
+    held: Option<u64>,
+    lent: &'r [u64],
 }
 
 /// The walk of one or many spaces: an iterator of [`Event`]s.
@@ -79,7 +80,13 @@ impl<'a, F: Format, M: Memory + ?Sized> Walk<'a, F, M, crate::Visited> {
     ///
     /// Roots are as the register holds them (CR3): the format strips what is not address.
     pub fn new(format: F, memory: &'a M, roots: &'a [u64], options: Options) -> Self {
-        Self::with_visited(format, memory, Roots::Many(roots), &options, crate::Visited::default())
+        Self::with_visited(
+            format,
+            memory,
+            Roots { held: None, lent: roots },
+            options,
+            crate::Visited::default(),
+        )
     }
 }
 
@@ -87,7 +94,13 @@ impl<'a, F: Format, M: Memory + ?Sized> Walk<'a, F, M, crate::Visited> {
 impl<'a, F: Format, M: Memory + ?Sized, S: core::hash::BuildHasher> Walk<'a, F, M, crate::Visited<S>> {
     /// As [`new`](Walk::new), with the hasher for the table addresses that the guest chooses.
     pub fn with_hasher(format: F, memory: &'a M, roots: &'a [u64], options: Options, hasher: S) -> Self {
-        Self::with_visited(format, memory, Roots::Many(roots), &options, crate::Visited::with_hasher(hasher))
+        Self::with_visited(
+            format,
+            memory,
+            Roots { held: None, lent: roots },
+            options,
+            crate::Visited::with_hasher(hasher),
+        )
     }
 }
 
@@ -97,24 +110,25 @@ impl<'a, F: Format, M: Memory + ?Sized> Walk<'a, F, M, Unremembered> {
     /// are asked for; those in `options` are ignored.
     pub fn single(format: F, memory: &'a M, root: u64, options: Options, limits: Limits) -> Self {
         let options = Options { limits, ..options };
-        Self::with_visited(format, memory, Roots::One(root), &options, Unremembered)
+        Self::with_visited(format, memory, Roots { held: Some(root), lent: &[] }, options, Unremembered)
     }
 }
 
 impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
-    fn with_visited(format: F, memory: &'a M, roots: Roots<'a>, options: &Options, visited: V) -> Self {
+    fn with_visited(format: F, memory: &'a M, roots: Roots<'a>, options: Options, visited: V) -> Self {
         const { assert!(M::Buffer::BYTES >= largest_table::<F>(), "the buffer holds no whole table") };
+        let Options { range, leaves, absent, repeated_roots, limits } = options;
         let rights = format.unrestricted();
         Self {
             format,
             memory,
             roots,
-            range: F::clip(&options.range),
-            leaves: options.leaves,
-            absent: options.absent,
-            repeated_roots: options.repeated_roots,
+            range: F::clip(&range),
+            leaves,
+            absent,
+            repeated_roots,
             // Table numbers are 32 bits wide, and the last one ends the chains of visits.
-            limits: Limits { tables: options.limits.tables.min(u64::from(u32::MAX)), ..options.limits },
+            limits: Limits { tables: limits.tables.min(u64::from(u32::MAX)), ..limits },
             visited,
             tables: 0,
             events: 0,
@@ -181,10 +195,8 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
     /// The next space's root.
     fn next_root(&mut self) -> Option<Result<Target<F::Rights>, LimitReached>> {
         let (first, _) = self.range?;
-        let root = match self.roots {
-            Roots::One(root) => Some(root).filter(|_| self.next_root == 0)?,
-            Roots::Many(roots) => *roots.get(self.next_root)?,
-        };
+        let Roots { held, lent } = self.roots;
+        let root = *held.iter().chain(lent).nth(self.next_root)?;
         self.next_root += 1;
         if self.next_root > Space::MAX as usize {
             return Some(Err(self.limit_reached(Resource::Spaces, u64::from(Space::MAX), first)));
