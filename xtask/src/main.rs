@@ -1,2 +1,135 @@
-//! CI driver.
-fn main() {}
+//! `cargo xtask`: all that CI runs, as a whole or one step at a time.
+//!
+//! `cargo xtask ci` runs [`STEPS`] in order and stops at the first that fails. Nothing is skipped: a tool that is
+//! missing is installed, or the step that needs it fails and says so.
+
+#![forbid(unsafe_code)]
+
+mod fuzz;
+mod no_std;
+mod steps;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use xshell::Shell;
+
+/// One step of CI.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Shell) -> Result<()>,
+}
+
+/// Cheap checks first: what fails often should fail soon.
+const STEPS: [Step; 12] = [
+    Step { name: "fmt", about: "every file is formatted", run: steps::fmt },
+    Step { name: "tidy", about: "what no compiler checks (see xtask/src/tidy.rs)", run: tidy::run },
+    Step { name: "clippy", about: "no warnings, with default features and without", run: steps::clippy },
+    Step { name: "test", about: "tests, overflow checks and debug assertions on", run: steps::test_checked },
+    Step { name: "test-unchecked", about: "tests, optimised, both off", run: steps::test_unchecked },
+    Step { name: "doc-test", about: "examples in documentation", run: steps::doc_test },
+    Step { name: "doc", about: "documentation builds without warnings", run: steps::doc },
+    Step {
+        name: "no-std",
+        about: "binaries without std, with and without an allocator, run",
+        run: no_std::run,
+    },
+    Step {
+        name: "targets",
+        about: "no_std crates where std does not exist, and where usize has 32 bits",
+        run: steps::targets,
+    },
+    Step { name: "bench-test", about: "every benchmark runs once", run: steps::bench_test },
+    Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
+    Step {
+        name: "msrv",
+        about: "crates and commands build with the oldest supported Rust",
+        run: steps::msrv,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        ["ci"] => shell().and_then(|sh| ci(&sh)),
+        ["fuzz", ref rest @ ..] => match fuzz::Campaign::parse(rest) {
+            Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
+            Err(error) => return usage(&format!("{error:#}")),
+        },
+        ["help" | "--help" | "-h"] => {
+            print!("{}", help());
+            return ExitCode::SUCCESS;
+        }
+        [name] => match STEPS.iter().find(|step| step.name == name) {
+            Some(step) => shell().and_then(|sh| timed(step, &sh).map(|_| ())),
+            None => return usage(&format!("there is no step `{name}`")),
+        },
+        _ => return usage("one step is expected"),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every step, in order.
+fn ci(sh: &Shell) -> Result<()> {
+    let start = Instant::now();
+    let mut times = Vec::new();
+    for step in &STEPS {
+        let took = timed(step, sh)?;
+        times.push(format!("{} {}", step.name, seconds(took)));
+    }
+    println!("ci: {} steps passed in {} ({})", STEPS.len(), seconds(start.elapsed()), times.join(", "));
+    Ok(())
+}
+
+/// One step, and how long it took.
+fn timed(step: &Step, sh: &Shell) -> Result<Duration> {
+    println!("==> {}: {}", step.name, step.about);
+    let start = Instant::now();
+    let done = (step.run)(sh);
+    let took = start.elapsed();
+    done.map_err(|error| {
+        let name = step.name;
+        error.context(format!("step `{name}` failed after {}; alone: cargo xtask {name}", seconds(took)))
+    })?;
+    println!("    {}: {}", step.name, seconds(took));
+    Ok(took)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// A shell whose directory is the repository's root, wherever the command was called.
+fn shell() -> Result<Shell> {
+    let sh = Shell::new()?;
+    sh.change_dir(Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize()?.join("..").canonicalize()?);
+    Ok(sh)
+}
+
+fn usage(wrong: &str) -> ExitCode {
+    eprint!("error: {wrong}\n\n{}", help());
+    ExitCode::from(2)
+}
+
+fn help() -> String {
+    let steps: Vec<_> = STEPS.iter().map(|step| format!("  {:<15} {}", step.name, step.about)).collect();
+    format!(
+        "usage: cargo xtask ci | STEP | fuzz TARGET [--runs N] [--seconds N]\n\n\
+         ci runs these steps in order, each of which can be called alone:\n{}\n\n\
+         fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n",
+        steps.join("\n")
+    )
+}

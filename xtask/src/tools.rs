@@ -1,0 +1,52 @@
+//! Tools that steps need: installed where missing, or named in the error where that fails.
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+/// A component of the toolchain in use, such as `clippy`, whose `program` answers `--version` once it is there.
+pub(crate) fn component(sh: &Shell, component: &str, program: &str) -> Result<()> {
+    if answers(sh, &["cargo", program, "--version"]) {
+        return Ok(());
+    }
+    cmd!(sh, "rustup component add {component}")
+        .run()
+        .with_context(|| format!("the component `{component}` is missing and could not be installed"))
+}
+
+/// A toolchain beside the one in use, such as `nightly`.
+pub(crate) fn toolchain(sh: &Shell, name: &str) -> Result<()> {
+    if answers(sh, &["rustup", "run", name, "rustc", "--version"]) {
+        return Ok(());
+    }
+    cmd!(sh, "rustup toolchain install --profile minimal {name}")
+        .run()
+        .with_context(|| format!("the toolchain `{name}` is missing and could not be installed"))
+}
+
+/// The core library of another target, for the toolchain in use.
+pub(crate) fn target(sh: &Shell, triple: &str) -> Result<()> {
+    let installed = cmd!(sh, "rustc --print target-libdir --target {triple}").quiet().read()?;
+    if sh.path_exists(installed) {
+        return Ok(());
+    }
+    cmd!(sh, "rustup target add {triple}")
+        .run()
+        .with_context(|| format!("the target `{triple}` is missing and could not be installed"))
+}
+
+/// A cargo subcommand from the registry, such as `cargo-fuzz`.
+pub(crate) fn subcommand(sh: &Shell, package: &str) -> Result<()> {
+    let name = package.strip_prefix("cargo-").unwrap_or(package);
+    if answers(sh, &["cargo", name, "--version"]) {
+        return Ok(());
+    }
+    cmd!(sh, "cargo install --locked {package}")
+        .run()
+        .with_context(|| format!("`{package}` is missing and could not be installed"))
+}
+
+/// Whether a command can be run and succeeds.
+fn answers(sh: &Shell, command: &[&str]) -> bool {
+    let [program, arguments @ ..] = command else { return false };
+    cmd!(sh, "{program} {arguments...}").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+}
