@@ -3,4 +3,5 @@
 #![allow(clippy::missing_panics_doc, reason = "checks panic: that is how they say no")]
 #![allow(clippy::missing_errors_doc, reason = "checks give the reason for whatever they refuse")]
 
+pub mod generate;
 pub mod naive;

@@ -74,4 +74,16 @@ impl Event {
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent { .. })
     }
+
+    /// The first virtual address that it is about.
+    pub fn va(&self) -> u64 {
+        match *self {
+            Self::Table { va, .. }
+            | Self::Leaf { va, .. }
+            | Self::Alias { our_va: va, .. }
+            | Self::Absent { va, .. }
+            | Self::Malformed { va, .. }
+            | Self::Unreadable { va, .. } => va,
+        }
+    }
 }

@@ -41,9 +41,13 @@ impl<M: Physical> Walk<'_, M> {
             rights,
             first_met: None,
         });
+        let span = mode.entry_span(level);
         for (index, &raw) in (0..).zip(&entries) {
-            let first = start + index * mode.entry_span(level);
-            let last = first + (mode.entry_span(level) - 1);
+            if raw == 0 {
+                continue;
+            }
+            let first = start + index * span;
+            let last = first + (span - 1);
             if last < needed.0 || needed.1 < first {
                 continue;
             }
@@ -51,7 +55,6 @@ impl<M: Physical> Walk<'_, M> {
             let entry = table + index * mode.entry_bytes();
             let below = restrict(mode, rights, level, raw);
             match decode(mode, level, raw) {
-                Meaning::Absent if raw == 0 => {}
                 Meaning::Absent => self.events.push(Event::Absent { space, level, va, raw, entry }),
                 Meaning::Leaf(pa) => {
                     self.events.push(Event::Leaf {

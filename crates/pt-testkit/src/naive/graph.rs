@@ -63,6 +63,9 @@ impl<M: Physical> Walk<'_, M> {
 
         let span = mode.entry_span(level);
         for (index, &raw) in (0..).zip(&entries) {
+            if raw == 0 {
+                continue;
+            }
             // The window of this entry is what it shares with the table's.
             let (first, last) = (index * span, index * span + (span - 1));
             let (from, to) = (first.max(window.0), last.min(window.1));
@@ -73,7 +76,6 @@ impl<M: Physical> Walk<'_, M> {
             let entry = address + index * mode.entry_bytes();
             let below = restrict(mode, rights, level, raw);
             match decode(mode, level, raw) {
-                Meaning::Absent if raw == 0 => {}
                 Meaning::Absent => self.events.push(Event::Absent { space, level, va, raw, entry }),
                 Meaning::Leaf(pa) => {
                     self.events.push(Event::Leaf {

@@ -28,7 +28,11 @@ pub trait Physical {
     /// Why not all of them can be read.
     fn table(&self, address: u64, count: u64, width: u64) -> Result<Vec<u64>, Missing> {
         let bytes = self.bytes(address, count * width)?;
-        let entry = |entry: &[u8]| entry.iter().rev().fold(0, |high, &low| high << 8 | u64::from(low));
+        let entry = |entry: &[u8]| match *entry {
+            [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+            [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            _ => unreachable!("entries have 4 or 8 bytes"),
+        };
         Ok(bytes.chunks(width as usize).map(entry).collect())
     }
 }
