@@ -20,6 +20,8 @@ pub struct Recording<F: Format> {
     spaces: Vec<Range<usize>>,
     /// Per table number: the events below the table.
     below: Vec<Range<usize>>,
+    /// Per table number: whether anything but tables hangs below it, on any path.
+    fruitful: Vec<bool>,
 }
 
 impl<F: Format> Recording<F> {
@@ -32,7 +34,7 @@ impl<F: Format> Recording<F> {
         format: F,
         walk: impl IntoIterator<Item = Result<Event<F::Rights>, LimitReached>>,
     ) -> Result<Self, LimitReached> {
-        let mut recording = Self { format, events: Vec::new(), spaces: Vec::new(), below: Vec::new() };
+        let mut recording = Self { format, events: Vec::new(), spaces: Vec::new(), below: Vec::new(), fruitful: Vec::new() };
         let mut open: Vec<usize> = Vec::new();
         for event in walk {
             recording.push(event?, &mut open);
@@ -58,10 +60,24 @@ impl<F: Format> Recording<F> {
                 self.below[table].end = here;
             }
         }
-        if let Event::Table(table) = &event {
-            debug_assert_eq!(table.id.index(), self.below.len(), "events of one whole walk");
-            open.push(self.below.len());
-            self.below.push(here + 1..here + 1);
+        let fruitful = match &event {
+            Event::Table(table) => {
+                debug_assert_eq!(table.id.index(), self.below.len(), "events of one whole walk");
+                open.push(self.below.len());
+                self.below.push(here + 1..here + 1);
+                self.fruitful.push(false);
+                false
+            }
+            Event::Alias(alias) => self.fruitful.get(alias.table.index()).is_some_and(|&fruitful| fruitful),
+            Event::Leaf(_) | Event::Absent(_) | Event::Fault(_) => true,
+        };
+        if fruitful {
+            // Whoever is open above a fruitful table is so already.
+            for table in open.iter().rev() {
+                if core::mem::replace(&mut self.fruitful[*table], true) {
+                    break;
+                }
+            }
         }
         let space = event.space() as usize;
         while self.spaces.len() <= space {
@@ -99,7 +115,8 @@ impl<F: Format> Recording<F> {
     /// Everything that one space maps, in ascending order, aliases followed as they are reached: its own events, with
     /// each alias replaced by what hangs below it, at the address and with the rights of this path.
     ///
-    /// A few shared tables can hold billions of paths, which is why this is lazy.
+    /// A few shared tables can hold billions of paths, which is why this is lazy. Aliases with nothing below are skipped:
+    /// no replay is in vain.
     pub fn expand(&self, space: Space) -> Expand<'_, F> {
         let first = Replay {
             events: self.space(space).iter(),
@@ -167,6 +184,7 @@ impl<F: Format> Iterator for Expand<'_, F> {
                     let va = moved(fault.va);
                     return Some(Event::Fault(crate::Fault { space: self.space, va, ..fault }));
                 }
+                Event::Alias(alias) if !self.recording.fruitful[alias.table.index()] => {}
                 Event::Alias(alias) => {
                     let depth = alias.level.depth::<F>();
                     let mut rights = replay.rights;
