@@ -1,0 +1,145 @@
+//! The command line.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use pt_x86::Mode;
+
+/// Walks, translates and compares the page tables of guest memory images.
+#[derive(Debug, Parser)]
+#[command(name = "pt", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What the image is: format, memory, CPUs with their paging modes and roots
+    Info(ImageArguments),
+    /// Walk all spaces together, every table once: a summary per space and for the whole
+    Walk(WalkArguments),
+    /// One line per mapped page, in the columns of QEMU's `info tlb`
+    Tlb(SpaceArguments),
+    /// Ranges with equal effective rights, in the columns of QEMU's `info mem`
+    Mem(SpaceArguments),
+    /// Translate addresses, showing the entry of every level
+    Translate(TranslateArguments),
+    /// Which tables are shared by which spaces, within a space, or at several depths
+    Share(SpaceArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImageArguments {
+    /// ELF core (as QEMU's dump-guest-memory writes it) or raw memory file; xz and zstd are decoded
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: PathBuf,
+    /// The most that a compressed image may decode to, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 4096)]
+    pub(crate) decode_limit: u64,
+    /// Paging mode, instead of what the image's CPU state says: 2level, pae, 4level or 5level
+    #[arg(long, value_name = "MODE", value_parser = paged_mode)]
+    pub(crate) mode: Option<Mode>,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+#[derive(Args, Debug)]
+pub(crate) struct SpaceArguments {
+    #[command(flatten)]
+    pub(crate) image: ImageArguments,
+    /// A root (CR3), in order of primacy; repeatable. Default: each CPU's
+    #[arg(long = "root", value_name = "HEX", value_parser = hex)]
+    pub(crate) roots: Vec<u64>,
+    /// Virtual addresses to look at, both ends included
+    #[arg(long, value_name = "START..=END", value_parser = range)]
+    pub(crate) range: Option<RangeInclusive<u64>>,
+    /// 2level: CR4.PSE is clear, PS in a PDE is ignored
+    #[arg(long)]
+    pub(crate) no_pse: bool,
+    /// EFER.NXE is clear: bit 63 of 8-byte entries is reserved
+    #[arg(long)]
+    pub(crate) no_nx: bool,
+    /// MAXPHYADDR: address bits from here on are reserved
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(32..=52))]
+    pub(crate) phys_bits: Option<u8>,
+    /// Check the reserved bits of PAE PDPTEs in QEMU images too (TCG sets the accessed bit there)
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Do not check the reserved low bits of PAE PDPTEs in any image
+    #[arg(long, conflicts_with = "strict")]
+    pub(crate) lenient: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WalkArguments {
+    #[command(flatten)]
+    pub(crate) spaces: SpaceArguments,
+    /// Print every event of the walk
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) events: bool,
+    /// Print JSON lines: one per space, and a total
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TranslateArguments {
+    #[command(flatten)]
+    pub(crate) spaces: SpaceArguments,
+    /// Virtual addresses, hexadecimal
+    #[arg(value_name = "VA", required = true, value_parser = hex)]
+    pub(crate) addresses: Vec<u64>,
+}
+
+fn paged_mode(word: &str) -> Result<Mode, String> {
+    match word.parse() {
+        Ok(Mode::Unpaged) | Err(_) => Err("one of 2level, pae, 4level, 5level".to_owned()),
+        Ok(mode) => Ok(mode),
+    }
+}
+
+fn hex(word: &str) -> Result<u64, String> {
+    let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
+    let digits = digits.replace('_', "");
+    if digits.starts_with(['+', '-']) {
+        return Err("not a hexadecimal number".to_owned());
+    }
+    u64::from_str_radix(&digits, 16).map_err(|error| format!("not a hexadecimal number of 64 bits ({error})"))
+}
+
+fn range(word: &str) -> Result<RangeInclusive<u64>, String> {
+    let (start, end) = word.split_once("..=").ok_or("START..=END, both hexadecimal")?;
+    let bound = |word: &str, open| if word.is_empty() { Ok(open) } else { hex(word) };
+    let (start, end) = (bound(start, 0)?, bound(end, u64::MAX)?);
+    if start > end {
+        return Err(format!("{start:#x} is above {end:#x}"));
+    }
+    Ok(start..=end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_hexadecimal_with_or_without_prefix() {
+        assert_eq!(hex("0x1000"), Ok(0x1000));
+        assert_eq!(hex("ffff_8000_0000_0000"), Ok(0xffff_8000_0000_0000));
+        assert!(
+            hex("").is_err() && hex("0x").is_err() && hex("+1").is_err() && hex("1ffffffffffffffff").is_err()
+        );
+    }
+
+    #[test]
+    fn ranges_include_both_ends() {
+        assert_eq!(range("1000..=1fff"), Ok(0x1000..=0x1fff));
+        assert_eq!(range("0xffff800000000000..="), Ok(0xffff_8000_0000_0000..=u64::MAX));
+        assert!(range("2..=1").is_err() && range("1..2").is_err() && range("x..=2").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+}

@@ -1,0 +1,8 @@
+//! One module per command.
+
+pub(crate) mod info;
+pub(crate) mod mem;
+pub(crate) mod share;
+pub(crate) mod tlb;
+pub(crate) mod translate;
+pub(crate) mod walk;

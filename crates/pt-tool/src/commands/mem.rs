@@ -1,0 +1,74 @@
+//! `pt mem`: ranges with equal effective rights, in the columns of QEMU's `info mem`.
+
+use std::io::{self, Write};
+
+use pt_core::{Event, Format, Geometry, Leaf, Leaves, Options, Permissions, Recording, Space, Walk};
+
+use crate::arguments::SpaceArguments;
+use crate::guest::Guest;
+use crate::output::Output;
+use crate::paging::with_format;
+
+pub(crate) fn run(arguments: &SpaceArguments, out: &mut Output) -> anyhow::Result<()> {
+    let guest = Guest::open(arguments)?;
+    with_format!(guest.paging, |format| print(format, &guest, out))
+}
+
+fn print<F: Format>(format: F, guest: &Guest, out: &mut Output) -> anyhow::Result<()> {
+    let leaves = Leaves::RunsIgnoringAccessedDirty;
+    let options = Options { range: guest.range.clone(), leaves, ..Options::default() };
+    let walk = Walk::new(format.clone(), &guest.image, &guest.roots, options);
+    let recording = Recording::new(format, walk)?;
+    for (space, root) in guest.roots.iter().enumerate() {
+        if guest.roots.len() > 1 {
+            writeln!(out, "# root {root:#x}")?;
+        }
+        let mut open: Option<Stretch> = None;
+        for event in recording.expand(space as Space) {
+            let Event::Leaf(leaf) = event else { continue };
+            let next = Stretch::of::<F>(&leaf);
+            match &mut open {
+                Some(stretch) if stretch.joins(&next) => stretch.end = next.end,
+                _ => {
+                    if let Some(stretch) = open.replace(next) {
+                        stretch.print::<F>(out)?;
+                    }
+                }
+            }
+        }
+        if let Some(stretch) = open {
+            stretch.print::<F>(out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Neighbouring pages with equal rights. Addresses are without sign extension, so that the two halves of a space are
+/// neighbours and the end can lie one past the last.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    start: u64,
+    end: u64,
+    user: bool,
+    writable: bool,
+}
+
+impl Stretch {
+    fn of<F: Format>(leaf: &Leaf<F::Rights>) -> Self {
+        let start = leaf.va & F::VA_MASK;
+        let end = start + u64::from(leaf.pages) * F::entry_span(leaf.level);
+        Self { start, end, user: leaf.rights.user(), writable: leaf.rights.writable() }
+    }
+
+    fn joins(&self, next: &Self) -> bool {
+        self.end == next.start && self.user == next.user && self.writable == next.writable
+    }
+
+    fn print<F: Format>(&self, out: &mut Output) -> io::Result<()> {
+        // The end of the space itself has no sign.
+        let canonical = |va| if va > F::VA_MASK { va } else { F::canonical(va) };
+        let (start, end, size) = (canonical(self.start), canonical(self.end), self.end - self.start);
+        let (user, writable) = (if self.user { 'u' } else { '-' }, if self.writable { 'w' } else { '-' });
+        writeln!(out, "{start:016x}-{end:016x} {size:016x} {user}r{writable}")
+    }
+}

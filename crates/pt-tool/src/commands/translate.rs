@@ -1,0 +1,74 @@
+//! `pt translate`: every level's entry, then where it leads or which level fails and why.
+
+use std::io::{self, Write};
+
+use pt_core::{Entry, Format, Memory, Step, TranslateError, Translation, trace};
+
+use crate::arguments::TranslateArguments;
+use crate::guest::Guest;
+use crate::output::{Output, Tone};
+use crate::paging::with_format;
+use crate::show::{Letters, Rights, page_size};
+
+pub(crate) fn run(arguments: &TranslateArguments, out: &mut Output) -> anyhow::Result<()> {
+    let guest = Guest::open(&arguments.spaces)?;
+    with_format!(guest.paging, |format| {
+        for &root in &guest.roots {
+            for &va in &arguments.addresses {
+                print(&format, &guest, root, va, out)?;
+            }
+        }
+    });
+    Ok(())
+}
+
+fn print<F: Format>(format: &F, guest: &Guest, root: u64, va: u64, out: &mut Output) -> io::Result<()> {
+    let heading = format!("{va:#x} in root {root:#x} ({})", guest.mode);
+    writeln!(out, "{}", out.tone(Tone::Heading, heading))?;
+    let mut steps = Vec::new();
+    let result = trace(format, &guest.image, root, va, |step| steps.push(step));
+    for step in &steps {
+        writeln!(out, "  {}", shown(format, step))?;
+    }
+    match result {
+        Ok(translation) => found::<F>(&translation, guest, out),
+        Err(error) => {
+            let reason = out.tone(Tone::Fault, format!("not mapped: {}", explained::<F>(&error)));
+            writeln!(out, "  {reason}")
+        }
+    }
+}
+
+/// One entry: what it is called, where it stands, what it says.
+fn shown<F: Format>(format: &F, step: &Step) -> String {
+    let name = format!("{}E", F::table_name(step.level));
+    let raw = step.raw;
+    let meaning = match format.decode(step.level, raw) {
+        Entry::Absent => "not present".to_owned(),
+        Entry::Table(table) => format!("{} table at {table:#x}", Letters::of(step.level, raw)),
+        Entry::Leaf(page) => {
+            format!("{} {} page at {page:#x}", Letters::of(step.level, raw), page_size::<F>(step.level))
+        }
+        Entry::Malformed { reserved } => format!("reserved bits {reserved:#x} set"),
+    };
+    format!("{name:<6} at {:#x}: {raw:#018x}  {meaning}", step.entry)
+}
+
+fn found<F: Format>(translation: &Translation<F::Rights>, guest: &Guest, out: &mut Output) -> io::Result<()> {
+    let size = page_size::<F>(translation.level);
+    writeln!(out, "  maps to {:#x}, {size} page, {}", translation.pa, Rights(translation.rights))?;
+    match guest.image.read(translation.pa, &mut [0]) {
+        Ok(()) => Ok(()),
+        Err(why) => writeln!(out, "  {}", out.tone(Tone::Muted, format!("the frame is {why}"))),
+    }
+}
+
+/// The error with the failing entry by its name.
+fn explained<F: Format>(error: &TranslateError) -> String {
+    match error {
+        TranslateError::NotPresent { level, entry, raw } => {
+            format!("{}E at {entry:#x} = {raw:#x} is not present", F::table_name(*level))
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,46 @@
+//! `pt`: page tables of guest memory images, as a graph.
+//!
+//! Each command is a module of [`commands`]; [`guest`] opens the image and decides mode and roots; [`paging`] turns a
+//! mode into a format; [`output`] owns standard output.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod commands;
+mod guest;
+mod output;
+mod paging;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::output::{Output, is_broken_pipe};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = Output::stdout();
+    let result = run(arguments.command, &mut out).and_then(|()| Ok(out.finish()?));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pt: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
+    match command {
+        Command::Info(arguments) => commands::info::run(&arguments, out),
+        Command::Walk(arguments) => commands::walk::run(&arguments, out),
+        Command::Tlb(arguments) => commands::tlb::run(&arguments, out),
+        Command::Mem(arguments) => commands::mem::run(&arguments, out),
+        Command::Translate(arguments) => commands::translate::run(&arguments, out),
+        Command::Share(arguments) => commands::share::run(&arguments, out),
+    }
+}

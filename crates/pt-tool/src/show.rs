@@ -1,0 +1,94 @@
+//! How single things are printed, the same in every command.
+
+use std::fmt;
+
+use pt_core::{Format, Geometry, Level, Permissions};
+use pt_x86::EntryFlags;
+
+/// A number of bytes in the largest unit that divides it.
+pub(crate) struct Size(pub(crate) u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.iter().find(|(unit, _)| self.0 != 0 && self.0.is_multiple_of(*unit)) {
+            Some((unit, name)) => f.pad(&format!("{} {name}", self.0 / unit)),
+            None => f.pad(&format!("{} B", self.0)),
+        }
+    }
+}
+
+/// The size of the pages that leaves at `level` map.
+pub(crate) fn page_size<F: Format>(level: Level) -> Size {
+    Size(F::entry_span(level))
+}
+
+/// Rights as `rwx user` or `r-- supervisor`.
+pub(crate) struct Rights<R>(pub(crate) R);
+
+impl<R: Permissions> fmt::Display for Rights<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = |has, letter| if has { letter } else { '-' };
+        write!(
+            f,
+            "{}{}{} {}",
+            letter(self.0.readable(), 'r'),
+            letter(self.0.writable(), 'w'),
+            letter(self.0.executable(), 'x'),
+            if self.0.user() { "user" } else { "supervisor" },
+        )
+    }
+}
+
+/// The flags of a raw entry, in the letters and the order of QEMU's `info tlb`.
+pub(crate) struct Letters {
+    raw: u64,
+}
+
+impl Letters {
+    /// The letters of a leaf: the PS bit of a level-1 entry is PAT and has none.
+    pub(crate) fn of(level: Level, raw: u64) -> Self {
+        Self { raw: if level == Level::LEAF { raw & !EntryFlags::LARGE.bits() } else { raw } }
+    }
+
+    pub(crate) fn as_bytes(&self) -> [u8; 9] {
+        const LETTERS: [(EntryFlags, u8); 9] = [
+            (EntryFlags::NO_EXECUTE, b'X'),
+            (EntryFlags::GLOBAL, b'G'),
+            (EntryFlags::LARGE, b'P'),
+            (EntryFlags::DIRTY, b'D'),
+            (EntryFlags::ACCESSED, b'A'),
+            (EntryFlags::CACHE_DISABLE, b'C'),
+            (EntryFlags::WRITE_THROUGH, b'T'),
+            (EntryFlags::USER, b'U'),
+            (EntryFlags::WRITABLE, b'W'),
+        ];
+        LETTERS.map(|(flag, letter)| if self.raw & flag.bits() == 0 { b'-' } else { letter })
+    }
+}
+
+impl fmt::Display for Letters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().iter().try_for_each(|&letter| fmt::Write::write_char(f, letter.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_exact() {
+        assert_eq!(Size(0).to_string(), "0 B");
+        assert_eq!(Size(4096).to_string(), "4 KiB");
+        assert_eq!(Size(3 << 29).to_string(), "1536 MiB");
+        assert_eq!(Size(4097).to_string(), "4097 B");
+    }
+
+    #[test]
+    fn letters_stand_in_the_order_of_info_tlb() {
+        assert_eq!(Letters::of(Level::LEAF, !0).to_string(), "XG-DACTUW");
+        assert_eq!(Letters::of(Level::new(2).unwrap(), !0).to_string(), "XGPDACTUW");
+        assert_eq!(Letters::of(Level::LEAF, 1 | 1 << 5).to_string(), "----A----");
+    }
+}
