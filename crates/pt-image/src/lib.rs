@@ -1,1 +1,47 @@
-//! Placeholder.
+//! Images of guest physical memory, as files: ELF cores with CPU state, and raw memory.
+//!
+//! [`Image::open`] recognises the format by content, takes xz or zstd off, and gives a [`pt_core::Memory`] that lends the
+//! bytes of tables from the mapped file. [`Cpu`] says how each CPU translated, as far as the file tells.
+//!
+//! ```no_run
+//! use pt_core::Memory;
+//! use pt_image::{Image, OpenOptions};
+//!
+//! let image = Image::open("guest.elf", &OpenOptions::new())?;
+//! for cpu in image.cpus() {
+//!     let root = cpu.cr3 & !0xfff;
+//!     println!("{} from {root:#x}: {:x?}", cpu.mode(), image.read_entry(root, 8));
+//! }
+//! # Ok::<(), pt_image::Error>(())
+//! ```
+//!
+//! | file | memory | CPU state |
+//! |---|---|---|
+//! | ELF32 or ELF64 core (QEMU `dump-guest-memory`, Cloud Hypervisor) | `PT_LOAD` at `p_paddr`, with holes | QEMU's notes |
+//! | anything else | from physical address 0 on | none |
+//!
+//! Files are untrusted: whatever the bytes, opening and reading end in a value or in an [`Error`] that says where and why,
+//! in time and memory linear in the file's size (and, for compressed ones, bounded by [`OpenOptions::decode_limit`]).
+//!
+//! What this crate does not do: walk page tables (`pt-core`), write images, read dumps that were taken by virtual address
+//! (`paging = true`: their physical addresses are unreliable, so they are refused).
+
+#![deny(unsafe_code)]
+
+mod cpu;
+mod decode;
+mod elf;
+mod error;
+mod image;
+mod layout;
+mod map;
+mod note;
+mod open;
+mod raw;
+
+pub use cpu::{Cpu, GeneralRegisters, SegmentRegister, SegmentRegisters};
+pub use decode::Compression;
+pub use error::{Defect, Error};
+pub use image::{Format, Image, MemoryRange};
+pub use note::Note;
+pub use open::OpenOptions;

@@ -1,0 +1,204 @@
+//! [`Image`]: an opened image, whatever its format. It is a [`Memory`].
+
+use crate::cpu::Cpu;
+use crate::decode::Compression;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::map::Mapping;
+use crate::note::{Note, Notes};
+use pt_core::{Memory, Unreadable};
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The format of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// An ELF core of guest memory.
+    Elf,
+    /// Memory from physical address 0 on, without any header.
+    Raw,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Elf => "ELF core",
+            Self::Raw => "raw image",
+        })
+    }
+}
+
+/// What a format's reader finds in a file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) layout: Layout,
+    pub(crate) notes: Notes,
+    pub(crate) cpus: Vec<Cpu>,
+    pub(crate) prstatus_count: usize,
+    pub(crate) machine: Option<u16>,
+}
+
+/// The bytes of an image file, decoded.
+pub(crate) enum Bytes {
+    /// In the file itself.
+    Mapped { mapping: Mapping, file: File, len: u64, modified: Option<SystemTime> },
+    /// In memory.
+    Owned(Vec<u8>),
+}
+
+impl Bytes {
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped { mapping, .. } => mapping,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// A stretch of guest memory that an image describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct MemoryRange {
+    /// The physical address of its first byte.
+    pub start: u64,
+    /// Its length in bytes; `start + len` is at most 2^52.
+    pub len: u64,
+    /// How many of its bytes the image holds, from `start` on. The rest exists in the guest only.
+    pub held: u64,
+}
+
+/// An image of guest memory.
+///
+/// Reads go through [`Memory`]. Bytes are lent unless a read straddles two ranges that are not neighbours in the file.
+///
+/// ```
+/// use pt_core::{Memory, Unreadable};
+/// use pt_image::{Format, Image, OpenOptions};
+///
+/// let image = Image::from_bytes("ram", vec![7; 0x3000], &OpenOptions::new())?;
+/// assert_eq!(image.format(), Format::Raw);
+/// assert_eq!(image.lend(0x1000, 4096), Some(&[7; 4096][..]));
+/// assert_eq!(image.read_entry(0x3000, 8), Err(Unreadable::Outside));
+/// # Ok::<(), pt_image::Error>(())
+/// ```
+pub struct Image {
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) bytes: Bytes,
+    pub(crate) contents: Contents,
+}
+
+impl Image {
+    /// The path, or the name that was given instead.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// How the file was compressed.
+    pub fn compression(&self) -> Option<Compression> {
+        self.compression
+    }
+
+    /// Whether the bytes are mapped from the file, rather than in memory.
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.bytes, Bytes::Mapped { .. })
+    }
+
+    /// The guest's memory, in ascending order. Ranges do not overlap; neighbours may touch.
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = MemoryRange> + Clone {
+        let pieces = self.contents.layout.pieces().iter();
+        pieces.map(|piece| MemoryRange { start: piece.start, len: piece.len, held: piece.held })
+    }
+
+    /// How many bytes of memory the guest has.
+    pub fn memory_bytes(&self) -> u64 {
+        self.ranges().map(|range| range.len).sum()
+    }
+
+    /// How many bytes of memory the image holds.
+    pub fn held_bytes(&self) -> u64 {
+        self.ranges().map(|range| range.held).sum()
+    }
+
+    /// The CPUs whose control registers the image records, in its order. Empty for formats without CPU state.
+    pub fn cpus(&self) -> &[Cpu] {
+        &self.contents.cpus
+    }
+
+    /// How many `NT_PRSTATUS` notes there are: the number of CPUs, even where their control registers are unknown.
+    pub fn prstatus_count(&self) -> usize {
+        self.contents.prstatus_count
+    }
+
+    /// The notes of an ELF core, in file order, those with CPU state included.
+    pub fn notes(&self) -> impl ExactSizeIterator<Item = Note<'_>> + Clone {
+        self.contents.notes.iter(self.bytes.as_slice()).map(|(_, note)| note)
+    }
+
+    /// Whether QEMU, or a VMM that writes the same notes, wrote the image.
+    pub fn has_qemu_notes(&self) -> bool {
+        self.notes().any(|note| note.name == b"QEMU")
+    }
+
+    /// `e_machine` of an ELF core.
+    pub fn machine(&self) -> Option<u16> {
+        self.contents.machine
+    }
+
+    /// Whether the file is as it was when it was opened, as far as its length and modification time tell. Images that are
+    /// in memory cannot change.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Changed`]: the file was modified;
+    /// - [`Error::Read`]: the system does not say.
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        let Bytes::Mapped { file, len, modified, .. } = &self.bytes else {
+            return Ok(());
+        };
+        let path = || self.path.clone();
+        let now = file.metadata().map_err(|cause| Error::Read { path: path(), cause })?;
+        if now.len() == *len && now.modified().ok() == *modified {
+            Ok(())
+        } else {
+            Err(Error::Changed { path: path() })
+        }
+    }
+}
+
+impl Memory for Image {
+    type Buffer = [u8; 4096];
+
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        self.contents.layout.read(self.bytes.as_slice(), address, into)
+    }
+
+    fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
+        self.contents.layout.lend(self.bytes.as_slice(), address, len)
+    }
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image")
+            .field("path", &self.path)
+            .field("format", &self.format)
+            .field("compression", &self.compression)
+            .field("mapped", &self.is_mapped())
+            .field("ranges", &self.ranges().len())
+            .field("memory_bytes", &self.memory_bytes())
+            .field("cpus", &self.cpus().len())
+            .field("notes", &self.contents.notes.len())
+            .finish_non_exhaustive()
+    }
+}
