@@ -1,0 +1,9 @@
+//! What an image must be to be read, and what every other file gives: one clear error.
+
+mod compressed;
+mod core_file;
+mod corpus;
+mod cpu;
+mod elf;
+mod files;
+mod hostile;
