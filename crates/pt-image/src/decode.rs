@@ -115,6 +115,9 @@ fn collect(mut input: impl Read, limit: u64) -> (Vec<u8>, Result<(), Stop>) {
 
 /// A decoder's message, whatever it contains, as one line.
 fn one_line(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return "it ends early".to_owned();
+    }
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
