@@ -21,7 +21,8 @@ use proptest::prelude::*;
 
 use crate::naive::{Frames, Mode};
 
-pub use mode::Kind;
+pub(crate) use mode::page_mask;
+pub use mode::{Kind, feature_sets, modes};
 
 /// One graph, and what to walk of it.
 #[derive(Clone)]

@@ -3,5 +3,7 @@
 #![allow(clippy::missing_panics_doc, reason = "checks panic: that is how they say no")]
 #![allow(clippy::missing_errors_doc, reason = "checks give the reason for whatever they refuse")]
 
+pub mod battery;
 pub mod generate;
 pub mod naive;
+pub mod toy;

@@ -27,7 +27,7 @@ pub use counts::{Counts, counts};
 pub use decode::{Meaning, accessed_dirty, attributes, decode, restrict};
 pub use event::{Event, Link, Rights};
 pub use flat::flat;
-pub use graph::graph;
+pub use graph::{Repeated, graph};
 pub use memory::{Frames, Missing, Physical};
 pub use mode::{Long, Mode};
 pub use runs::join;

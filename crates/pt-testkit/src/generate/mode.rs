@@ -25,8 +25,8 @@ fn ignored() -> impl Strategy<Value = u64> {
     prop_oneof![6 => Just(0), 1 => Just(1 << 47), 1 => Just(1 << 51), 1 => (33..=51_u32).prop_map(|bit| 1 << bit)]
 }
 
-/// The modes of a kind.
-pub(super) fn modes(kind: Kind) -> BoxedStrategy<Mode> {
+/// Random modes of a kind.
+pub fn modes(kind: Kind) -> BoxedStrategy<Mode> {
     let flags = any::<(bool, bool, bool)>();
     match kind {
         Kind::TwoLevel => (phys_bits(), prop::bool::weighted(0.8), any::<bool>(), prop::bool::weighted(0.1))
@@ -54,6 +54,42 @@ pub(super) fn modes(kind: Kind) -> BoxedStrategy<Mode> {
     }
 }
 
+/// Modes of a kind with every feature on and off, at widths that matter.
+pub fn feature_sets(kind: Kind) -> Vec<Mode> {
+    const BOTH: [bool; 2] = [true, false];
+    let mut modes = Vec::new();
+    match kind {
+        Kind::TwoLevel => {
+            for (phys_bits, ignored) in [(52, 0), (40, 0), (39, 1 << 31), (36, 0), (32, 0)] {
+                for pse in BOTH {
+                    modes.extend(BOTH.map(|pse36| Mode::TwoLevel { phys_bits, pse, pse36, ignored }));
+                }
+            }
+        }
+        Kind::Pae => {
+            for (phys_bits, ignored) in [(52, 0), (40, 1 << 39), (36, 1 << 51)] {
+                for nx in BOTH {
+                    modes.extend(BOTH.map(|strict_pdpte| Mode::Pae { phys_bits, nx, strict_pdpte, ignored }));
+                }
+            }
+        }
+        Kind::FourLevel | Kind::FiveLevel => {
+            for (phys_bits, ignored, amd) in [(52, 0, false), (40, 1 << 39, true), (46, 1 << 51, false)] {
+                // Two features at a time are enough: they have no bit in common.
+                for (nx, gib_pages) in [(true, true), (false, false)] {
+                    let long = Long { phys_bits, nx, gib_pages, amd, ignored };
+                    modes.push(if kind == Kind::FourLevel {
+                        Mode::FourLevel(long)
+                    } else {
+                        Mode::FiveLevel(long)
+                    });
+                }
+            }
+        }
+    }
+    modes
+}
+
 /// The bits of an entry that are neither address nor reserved in every entry of the mode, P and PS apart.
 pub(super) fn free_bits(mode: &Mode) -> u64 {
     const LOW: u64 = 0xf7e;
@@ -67,7 +103,7 @@ pub(super) fn free_bits(mode: &Mode) -> u64 {
 }
 
 /// The physical addresses that a page of `size` bytes can have, as a mask.
-pub(super) fn page_mask(mode: &Mode, size: u64) -> u64 {
+pub(crate) fn page_mask(mode: &Mode, size: u64) -> u64 {
     let (bits, ignored) = match *mode {
         Mode::TwoLevel { phys_bits, pse36: true, ignored, .. } if size > 4096 => {
             (phys_bits.clamp(32, 40), ignored)

@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 
 use super::layout::{MOST_EVENTS, MOST_TABLES};
 use super::*;
-use crate::naive::{Event, counts, flat, graph};
+use crate::naive::{Event, Repeated, counts, flat, graph};
 
 /// How often each thing occurs in many cases of a mode.
 fn census(kind: Kind, many: usize) -> BTreeMap<&'static str, usize> {
@@ -37,7 +37,7 @@ fn census(kind: Kind, many: usize) -> BTreeMap<&'static str, usize> {
             flat.iter().any(|event| matches!(event, Event::Unreadable { link, .. } if link.entry.is_none())),
         );
         see("absent", flat.iter().any(Event::is_absent));
-        let events = graph(mode, memory, roots, *range);
+        let events = graph(mode, memory, roots, *range, Repeated::Alias);
         let mut first_met = (false, false);
         for event in &events {
             match *event {

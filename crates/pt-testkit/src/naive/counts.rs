@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Event, Mode, Physical, flat, graph};
+use super::flat::below;
+use super::{Event, Mode, Physical, Repeated, flat, graph};
 
 /// What one space amounts to in a range.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct Counts {
     pub aliases_to_others: u128,
     /// Links to tables of this space.
     pub aliases_within: u128,
+    /// Links of both kinds to tables without a leaf below.
+    pub aliases_of_nothing: u128,
+    /// Faults met in this space's own tables.
+    pub own_faults: u128,
     /// Leaf entries met as this space's own.
     pub own_leaves: u128,
 }
@@ -49,8 +54,16 @@ pub fn counts(mode: &Mode, memory: &impl Physical, roots: &[u64], range: (u64, u
         all.push(counts);
     }
     let mut shared = BTreeSet::new();
-    for event in graph(mode, memory, roots, range) {
+    for event in graph(mode, memory, roots, range, Repeated::Alias) {
+        if let Event::Alias { space, level, address, our_va, .. } = event {
+            let below = below(mode, memory, level, address, our_va, range);
+            let nothing = !below.iter().any(|event| matches!(event, Event::Leaf { .. }));
+            all[space as usize].aliases_of_nothing += u128::from(nothing);
+        }
         match event {
+            Event::Malformed { space, .. } | Event::Unreadable { space, .. } => {
+                all[space as usize].own_faults += 1;
+            }
             Event::Table { space, .. } => all[space as usize].owned += 1,
             Event::Leaf { space, .. } => all[space as usize].own_leaves += 1,
             Event::Alias { space, owner, .. } if owner == space => all[space as usize].aliases_within += 1,
@@ -58,7 +71,7 @@ pub fn counts(mode: &Mode, memory: &impl Physical, roots: &[u64], range: (u64, u
                 all[space as usize].aliases_to_others += 1;
                 shared.insert((space, table));
             }
-            _ => {}
+            Event::Absent { .. } => {}
         }
     }
     for (space, _) in shared {

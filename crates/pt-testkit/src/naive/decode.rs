@@ -60,7 +60,7 @@ pub fn restrict(mode: &Mode, above: Rights, level: u8, raw: u64) -> Rights {
 pub fn attributes(mode: &Mode, level: u8, raw: u64) -> u64 {
     let (low, high) = field(mode, level, raw);
     let mut held = take(raw, low, high);
-    if matches!(mode, Mode::TwoLevel { .. }) && level > 1 {
+    if matches!(mode, Mode::TwoLevel { .. }) && low == 22 {
         held += take(raw, 13, 20);
     }
     raw - (held & !ignored(mode))
@@ -222,6 +222,7 @@ mod tests {
         assert_eq!(attributes(&four, 2, 0x8000_0092_3460_10e7), 0x8000_0080_0000_10e7);
         let two = Mode::TwoLevel { phys_bits: 40, pse: true, pse36: true, ignored: 0 };
         assert_eq!(attributes(&two, 2, 0xffdf_f0e7), 0x10e7);
+        assert_eq!(attributes(&two, 2, 0xffdf_f067), 0x067);
     }
 
     #[test]

@@ -75,6 +75,18 @@ impl Event {
         matches!(self, Self::Absent { .. })
     }
 
+    /// The space that it belongs to.
+    pub fn space(&self) -> u32 {
+        match *self {
+            Self::Table { space, .. }
+            | Self::Leaf { space, .. }
+            | Self::Alias { space, .. }
+            | Self::Absent { space, .. }
+            | Self::Malformed { space, .. }
+            | Self::Unreadable { space, .. } => space,
+        }
+    }
+
     /// The first virtual address that it is about.
     pub fn va(&self) -> u64 {
         match *self {

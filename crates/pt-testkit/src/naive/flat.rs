@@ -13,6 +13,22 @@ pub fn flat(mode: &Mode, memory: &impl Physical, cr3: u64, range: (u64, u64)) ->
     walk.events
 }
 
+/// The same below one table, given by its level and the address of its span's start.
+pub(super) fn below(
+    mode: &Mode,
+    memory: &impl Physical,
+    level: u8,
+    table: u64,
+    va: u64,
+    range: (u64, u64),
+) -> Vec<Event> {
+    let mut walk = Walk { mode, memory, events: Vec::new(), tables: 0 };
+    if let (Some(needed), Some(start)) = (mode.places(range.0, range.1), mode.place(va)) {
+        walk.table(level, table, start, Link { raw: 0, entry: None }, Rights::ALL, needed);
+    }
+    walk.events
+}
+
 struct Walk<'a, M> {
     mode: &'a Mode,
     memory: &'a M,

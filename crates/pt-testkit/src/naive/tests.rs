@@ -77,7 +77,7 @@ fn an_alias_keeps_the_rights_of_its_own_link() {
         owned(3, 1, entry_link(0x3003, 0x2008), rights("wx")),
         leaf_at(0x3f_f000, "w"),
     ];
-    assert_eq!(graph(&FOUR, &memory, &[0x18], WHOLE), [&first[..], &[alias]].concat());
+    assert_eq!(graph(&FOUR, &memory, &[0x18], WHOLE, Repeated::Alias), [&first[..], &[alias]].concat());
 
     let plain: Vec<_> =
         flat(&FOUR, &memory, 0x18, WHOLE).into_iter().filter(|event| !event.is_table()).collect();
@@ -93,7 +93,7 @@ fn an_alias_keeps_the_rights_of_its_own_link() {
 #[test]
 fn a_self_map_meets_the_root_at_every_level() {
     let memory = frames(&FOUR, 1, &[(0, 510, 0x63)]);
-    let events = graph(&FOUR, &memory, &[0], WHOLE);
+    let events = graph(&FOUR, &memory, &[0], WHOLE, Repeated::Alias);
     let met: Vec<_> = events
         .iter()
         .filter_map(|event| match *event {
@@ -110,7 +110,7 @@ fn a_self_map_meets_the_root_at_every_level() {
 #[test]
 fn a_root_given_twice_is_an_alias_at_depth_0() {
     let memory = frames(&TWO, 2, &[(0, 0, 0x1007), (1, 0, 0x7007)]);
-    let events = graph(&TWO, &memory, &[0x8, 0x10], WHOLE);
+    let events = graph(&TWO, &memory, &[0x8, 0x10], WHOLE, Repeated::Alias);
     assert_eq!(events.len(), 4);
     let expected = Event::Alias {
         space: 1,
@@ -131,7 +131,7 @@ fn a_root_given_twice_is_an_alias_at_depth_0() {
 #[test]
 fn every_link_to_an_unreadable_table_faults() {
     let memory = frames(&TWO, 1, &[(0, 0, 0x9007), (0, 1, 0x9003), (0, 2, 0x9006)]);
-    let events = graph(&TWO, &memory, &[0, 0x5000], WHOLE);
+    let events = graph(&TWO, &memory, &[0, 0x5000], WHOLE, Repeated::Alias);
     let fault = |space, level, va, table, link| Event::Unreadable {
         space,
         level,
@@ -151,7 +151,7 @@ fn every_link_to_an_unreadable_table_faults() {
 fn a_bomb_is_four_tables() {
     let full = (0..4).flat_map(|frame| (0..512).map(move |index| (frame, index, (frame + 1) << 12 | 7)));
     let memory = frames(&FOUR, 4, &full.collect::<Vec<_>>());
-    let events = graph(&FOUR, &memory, &[0], WHOLE);
+    let events = graph(&FOUR, &memory, &[0], WHOLE, Repeated::Alias);
     let aliases = events.iter().filter(|event| matches!(event, Event::Alias { .. })).count();
     assert_eq!((aliases, events.len()), (3 * 511, 4 + 3 * 511 + 512));
 }
@@ -162,7 +162,7 @@ fn a_cut_below_makes_another_window() {
     let memory =
         frames(&TWO, 2, &[(0, 0, 0x1007), (0, 1, 0x1007), (0, 2, 0x1007), (0, 3, 0x1007), (1, 0, 0x7007)]);
     let range = (0x1000, (4 << 22) - 1);
-    let events = graph(&TWO, &memory, &[0], range);
+    let events = graph(&TWO, &memory, &[0], range, Repeated::Alias);
     let names: String = events
         .iter()
         .map(|event| match event {
@@ -217,7 +217,7 @@ fn runs_end_at_the_table_and_at_other_attributes() {
     entries[6].2 |= 0x60;
     entries[9].2 |= 1 << 9;
     let memory = frames(&TWO, 3, &entries);
-    let events = graph(&TWO, &memory, &[0], WHOLE);
+    let events = graph(&TWO, &memory, &[0], WHOLE, Repeated::Alias);
     let runs = |ignore| -> Vec<_> {
         let joined = join(&TWO, &events, ignore);
         joined
@@ -249,6 +249,8 @@ fn counts_of_a_diamond() {
         shared: 0,
         aliases_to_others: 0,
         aliases_within: 2,
+        aliases_of_nothing: 0,
+        own_faults: 0,
         own_leaves: 2,
     };
     assert_eq!(counts[0], first);
@@ -262,6 +264,8 @@ fn counts_of_a_diamond() {
         shared: 1,
         aliases_to_others: 1,
         aliases_within: 0,
+        aliases_of_nothing: 0,
+        own_faults: 1,
         own_leaves: 0,
     };
     assert_eq!(counts[1], second);

@@ -1,0 +1,104 @@
+//! The battery: what must hold of the engine in every format, checked on random graphs against the oracle.
+//!
+//! [`battery!`](crate::battery!) stamps it onto a format:
+//!
+//! ```text
+//! fn format(mode: &Mode) -> FourLevel { .. }
+//!
+//! pt_testkit::battery!(four_level, Kind::FourLevel, format);
+//! ```
+//!
+//! Each property runs on a number of cases of its own; the environment's `PROPTEST_CASES` replaces all of them.
+
+mod compare;
+mod counts;
+mod decode;
+mod events;
+mod exhaust;
+mod expand;
+mod limits;
+mod order;
+mod translate;
+
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use crate::generate::{Case, Kind, cases};
+
+pub use counts::counts;
+pub use decode::{decoding, interesting_bits};
+pub use events::events;
+pub use exhaust::{exhaust, page_ranges};
+pub use expand::expansion;
+pub use limits::limits;
+pub use order::order;
+pub use translate::translations;
+
+/// Runs `property`, which panics where it does not hold, on random cases; `times` of them, or as many as
+/// `PROPTEST_CASES` says. A failure is shrunk and shown.
+fn check(kind: Kind, times: u32, property: impl Fn(&Case)) {
+    let times = std::env::var("PROPTEST_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(times);
+    let config =
+        Config { cases: times, failure_persistence: None, max_shrink_iters: 4096, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&cases(kind), |case| {
+        property(&case);
+        Ok::<(), TestCaseError>(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+/// Stamps the properties onto a format: a module of that name with a test each. Needs which modes to generate, and a
+/// function from [`Mode`](crate::naive::Mode) to the format.
+#[macro_export]
+macro_rules! battery {
+    ($name:ident, $kind:expr, $format:path) => {
+        mod $name {
+            #[allow(
+                unused_imports,
+                reason = "kind and format can be named from where the macro is called"
+            )]
+            use super::*;
+
+            #[test]
+            fn events_are_those_of_the_oracle() {
+                $crate::battery::events($kind, $format);
+            }
+
+            #[test]
+            fn an_alias_refers_to_an_earlier_table_and_visits_are_bounded() {
+                $crate::battery::order($kind, $format);
+            }
+
+            #[test]
+            fn expanding_every_alias_gives_the_flat_walk() {
+                $crate::battery::expansion($kind, $format);
+            }
+
+            #[test]
+            fn translations_are_those_of_the_oracle() {
+                $crate::battery::translations($kind, $format);
+            }
+
+            #[test]
+            fn counts_are_those_of_brute_force() {
+                $crate::battery::counts($kind, $format);
+            }
+
+            #[test]
+            fn a_limit_gives_a_prefix_and_says_so() {
+                $crate::battery::limits($kind, $format);
+            }
+
+            #[test]
+            fn decoding_is_that_of_the_oracle_on_random_entries() {
+                $crate::battery::decoding($kind, $format);
+            }
+
+            #[test]
+            fn decoding_is_that_of_the_oracle_on_every_interesting_bit() {
+                $crate::battery::interesting_bits($kind, $format);
+            }
+        }
+    };
+}

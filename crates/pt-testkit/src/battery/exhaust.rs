@@ -1,0 +1,73 @@
+//! Small-scope exhaustion: the engine on *every* graph of a few toy tables.
+
+use pt_core::{Leaves, Limits, Walk};
+
+use super::compare::{assert_same, events, expected, folded, options};
+use super::counts::check_counts;
+use super::expand::check_expansion;
+use super::order::check_order;
+use crate::generate::Case;
+use crate::naive::{Frames, Mode, Repeated, flat, graph};
+use crate::toy::{STEP, Slot, Toy, graphs};
+
+/// Walks every graph of `tables` tables with these slots, from these roots in each of these ranges: events, order,
+/// expansion, counts and the walk of one root are what the oracle says. Returns how many walks that were.
+pub fn exhaust(tables: u64, alphabet: &[Slot], roots: &[u64], ranges: &[(u64, u64)]) -> usize {
+    let roots: Vec<u64> = roots.iter().map(|root| root * STEP).collect();
+    let mut case = Case { mode: Mode::Toy, memory: Frames::new(), roots, range: (0, 0) };
+    case.memory.add(0);
+    let mut walks = 0;
+    for memory in graphs(tables, alphabet) {
+        for (at, entry) in (0..).step_by(8).zip(memory.chunks_exact(8)) {
+            case.memory.write(at, 8, u64::from_le_bytes(entry.try_into().expect("chunks of 8")));
+        }
+        for &range in ranges {
+            case.range = range;
+            walks += 1;
+            // A panic below says what differs, this where.
+            let told = Told(&case);
+            check_walk(&case, &memory);
+            std::mem::forget(told);
+        }
+    }
+    walks
+}
+
+/// Every range of whole pages of the toy's space, and some that are none.
+pub fn page_ranges() -> Vec<(u64, u64)> {
+    let page = |page: u64| Mode::Toy.canonical(page * 4096);
+    let mut ranges: Vec<_> =
+        (0..8).flat_map(|first| (first..8).map(move |last| (page(first), page(last) | 0xfff))).collect();
+    ranges.extend([
+        (0, u64::MAX),
+        (page(3) + 1, page(4) - 1),
+        (page(2), page(1)),
+        (1 << 40, u64::MAX - 1),
+        (7, 7),
+    ]);
+    ranges
+}
+
+fn check_walk(case: &Case, memory: &[u8]) {
+    let oracle = graph(&case.mode, &case.memory, &case.roots, case.range, Repeated::Alias);
+    let whole = options(case, Leaves::Each, true);
+    let engine = events(Walk::new(Toy, memory, &case.roots, whole.clone()));
+    assert_same(&engine, &oracle, "each");
+    check_order(case, &engine);
+    check_expansion(case, &engine);
+    check_counts(case, &Toy, memory);
+    let runs = options(case, Leaves::Runs, false);
+    let engine = folded(Walk::new(Toy, memory, &case.roots, runs.clone()), 0);
+    assert_same(&engine, &expected(case, &oracle, &runs), "runs");
+    let single = Walk::single(Toy, memory, case.roots[0], whole, Limits::NONE);
+    assert_same(&events(single), &flat(&case.mode, &case.memory, case.roots[0], case.range), "single");
+}
+
+/// Prints a case if it is dropped, which a panic does.
+struct Told<'a>(&'a Case);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        eprintln!("{:?}", self.0);
+    }
+}
