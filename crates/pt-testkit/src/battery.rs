@@ -18,6 +18,7 @@ mod exhaust;
 mod expand;
 mod limits;
 mod order;
+mod reads;
 mod translate;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -31,6 +32,7 @@ pub use exhaust::{exhaust, page_ranges};
 pub use expand::expansion;
 pub use limits::limits;
 pub use order::order;
+pub use reads::reads;
 pub use translate::translations;
 
 /// Runs `property`, which panics where it does not hold, on random cases; `times` of them, or as many as
@@ -68,6 +70,11 @@ macro_rules! battery {
             #[test]
             fn an_alias_refers_to_an_earlier_table_and_visits_are_bounded() {
                 $crate::battery::order($kind, $format);
+            }
+
+            #[test]
+            fn a_table_is_read_once_per_visit() {
+                $crate::battery::reads($kind, $format);
             }
 
             #[test]
