@@ -27,7 +27,7 @@ struct Step {
 }
 
 /// Cheap checks first: what fails often should fail soon.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 10] = [
     Step { name: "fmt", about: "every file is formatted", run: steps::fmt },
     Step { name: "tidy", about: "what no compiler checks (see xtask/src/tidy.rs)", run: tidy::run },
     Step { name: "clippy", about: "no warnings, with default features and without", run: steps::clippy },
@@ -40,13 +40,17 @@ const STEPS: [Step; 12] = [
         about: "binaries without std, with and without an allocator, run",
         run: no_std::run,
     },
+    Step { name: "bench-test", about: "every benchmark runs once", run: steps::bench_test },
+    Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
+];
+
+/// Checks that need more than the one toolchain: a release runs them, CI does not. They install what rustup can get.
+const PORTABILITY: [Step; 2] = [
     Step {
         name: "targets",
         about: "no_std crates where std does not exist, and where usize has 32 bits",
         run: steps::targets,
     },
-    Step { name: "bench-test", about: "every benchmark runs once", run: steps::bench_test },
-    Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
     Step {
         name: "msrv",
         about: "crates and commands build with the oldest supported Rust",
@@ -67,7 +71,7 @@ fn main() -> ExitCode {
             print!("{}", help());
             return ExitCode::SUCCESS;
         }
-        [name] => match STEPS.iter().find(|step| step.name == name) {
+        [name] => match STEPS.iter().chain(&PORTABILITY).find(|step| step.name == name) {
             Some(step) => shell().and_then(|sh| timed(step, &sh).map(|_| ())),
             None => return usage(&format!("there is no step `{name}`")),
         },
@@ -125,11 +129,16 @@ fn usage(wrong: &str) -> ExitCode {
 }
 
 fn help() -> String {
-    let steps: Vec<_> = STEPS.iter().map(|step| format!("  {:<15} {}", step.name, step.about)).collect();
+    let lines = |steps: &[Step]| {
+        let lines: Vec<_> = steps.iter().map(|step| format!("  {:<15} {}", step.name, step.about)).collect();
+        lines.join("\n")
+    };
     format!(
         "usage: cargo xtask ci | STEP | fuzz TARGET [--runs N] [--seconds N]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
+         steps that ci leaves out, because they need other toolchains or targets:\n{}\n\n\
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n",
-        steps.join("\n")
+        lines(&STEPS),
+        lines(&PORTABILITY),
     )
 }
