@@ -1,0 +1,193 @@
+//! The command line as a user meets it: what is printed, what is not, and how it ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use crate::{corpus, printed, pt};
+
+fn guest(name: &str) -> String {
+    corpus().join(name).join("tables.elf.xz").to_str().expect("text").to_owned()
+}
+
+/// One line on standard error, exit status 1, nothing on standard output.
+fn fails_with(arguments: &[&str], expected: &str) {
+    let output = pt(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
+    assert_eq!(errors.lines().count(), 1, "{arguments:?}: {errors}");
+    assert!(errors.contains(expected), "{arguments:?}: {errors}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+}
+
+#[test]
+fn info_names_format_cpus_and_notes() {
+    let text = printed(["info", &guest("amd64-smp4-pti")]);
+    assert!(text.contains("ELF core"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("cpu ")).count(), 4, "{text}");
+    assert!(text.contains("cpu 0: 4level") && text.contains("efer not recorded"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("note: \"QEMU\"")).count(), 4, "{text}");
+}
+
+#[test]
+fn roots_default_to_the_cpus_own_each_once() {
+    let json = printed(["walk", "--json", &guest("amd64-smp4-pti")]);
+    let spaces: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    // Two of the four CPUs run in the same space.
+    let roots: Vec<_> = spaces.iter().filter_map(|line| line["root"].as_str()).collect();
+    assert_eq!(roots, ["0x35ee000", "0x29f0000", "0x9610000"]);
+    assert_eq!(spaces[3]["total"]["spaces"], 3);
+}
+
+#[test]
+fn walk_events_show_tables_aliases_and_pages() {
+    let text =
+        printed(["walk", "--events", &guest("amd64-4level"), "--root", "0x6168000", "--root", "6036000"]);
+    assert!(text.starts_with("space 0 root 0x6168000\n"), "{}", &text[..200]);
+    assert!(text.contains("space 1 root 0x6036000\n"));
+    assert!(text.contains("alias of PDPT #"), "shared kernel half");
+    assert!(text.contains("which this space has at"), "espfix");
+    assert!(!text.contains('\x1b'), "no colour in a pipe");
+}
+
+#[test]
+fn ranges_cut_and_include_both_ends() {
+    let of = |range: &str| printed(["tlb", &guest("amd64-4level"), "--range", range]);
+    assert_eq!(of("0x401000..=0x402fff").lines().count(), 2);
+    assert_eq!(of("0x401fff..=0x402000").lines().count(), 2);
+    assert_eq!(of("0x401000..=0x401000").lines().count(), 1);
+    assert_eq!(of("0x0..=0xfff").lines().count(), 0);
+    // The hole between the halves has nothing, and does not stop a range that spans it.
+    let whole = printed(["tlb", &guest("amd64-4level")]).lines().count();
+    assert_eq!(of("..=").lines().count(), whole);
+    assert_eq!(
+        of("0x00007fffffffffff..=0xffffffffffffffff").lines().count()
+            + of("0..=0x00007ffffffffffe").lines().count(),
+        whole
+    );
+}
+
+#[test]
+fn translate_shows_every_level_and_what_fails() {
+    let image = guest("amd64-4level");
+    let text = printed(["translate", &image, "0x400123", "ffff888000000000", "0x1000000000000"]);
+    assert!(text.contains("PML4E  at 0x6168000: 0x0000000006362067"), "{text}");
+    assert!(text.contains("PTE    at 0x630f000: 0x8000000003307025"), "{text}");
+    assert!(text.contains("maps to 0x3307123, 4 KiB page, r-- user"), "{text}");
+    assert!(text.contains("the frame is outside the guest's memory"), "tables only: {text}");
+    assert!(text.contains("not mapped: PML4E at 0x6168888 = 0x0 is not present"), "{text}");
+    assert!(text.contains("not mapped: 0x1000000000000 is not canonical"), "{text}");
+}
+
+#[test]
+fn translate_names_reserved_bits_and_tables_outside() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("guest.raw");
+    let mut memory = vec![0; 0x3000];
+    memory[0x1000..0x1008].copy_from_slice(&0x8000_0000_0000_2007_u64.to_le_bytes());
+    memory[0x1008..0x1010].copy_from_slice(&0x7000_u64.wrapping_add(7).to_le_bytes());
+    fs::write(&path, memory).expect("a file");
+    let image = path.to_str().expect("text");
+    let arguments =
+        ["translate", image, "--mode", "4level", "--root", "0x1000", "--no-nx", "0", "0x8000000000"];
+    let text = printed(arguments);
+    assert!(
+        text.contains(
+            "entry 0x8000000000002007 at 0x1000 (level 4) has reserved bits 0x8000000000000000 set"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("the table at 0x7000 (level 3), linked by 0x7007, cannot be read: outside"),
+        "{text}"
+    );
+    // The walk meets the same two, and goes on.
+    let json = printed(["walk", "--json", image, "--mode", "4level", "--root", "0x1000", "--no-nx"]);
+    assert!(json.contains("\"faults\":2"), "{json}");
+}
+
+#[test]
+fn pae_roots_of_qemu_images_are_read_unless_strict() {
+    let image = guest("i686-pae");
+    assert!(printed(["tlb", &image]).lines().count() > 3_000);
+    assert_eq!(printed(["tlb", &image, "--strict"]), "");
+    assert!(
+        printed(["walk", &image, "--strict"]).contains("reserved")
+            || printed(["walk", "--events", &image, "--strict"]).contains("reserved bits 0x20 set")
+    );
+}
+
+#[test]
+fn share_counts_what_is_shared() {
+    let text = printed(["share", &guest("xen-dom0")]);
+    assert!(text.contains("31 within one, 175 met again at another depth"), "{text}");
+    let text = printed(["share", &guest("amd64-smp4-pti")]);
+    assert!(text.contains("2 other space(s): 0x29f0000 0x9610000"), "{text}");
+}
+
+#[test]
+fn a_reader_that_stops_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pt"))
+        .args(["tlb", &guest("xen-dom0")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("pt starts");
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut first).expect("a line");
+    assert_eq!(first, "0000000000400000: 0000000013307000 XG--A--U-\n");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let output = Command::new(env!("CARGO_BIN_EXE_pt"))
+        .args(["info", &guest("memtest-x64")])
+        .stdout(full)
+        .output()
+        .expect("pt starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for arguments in [
+        &["walk"][..],
+        &["frobnicate", "x"],
+        &["walk", "x", "--root", "xyz"],
+        &["walk", "x", "--range", "5..=1"],
+        &["walk", "x", "--mode", "6level"],
+        &["walk", "x", "--mode", "unpaged"],
+        &["walk", "x", "--phys-bits", "60"],
+        &["translate", "x"],
+        &["walk", "x", "--events", "--json"],
+    ] {
+        let output = pt(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn broken_input_is_one_clear_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::File::create(&path).and_then(|mut file| file.write_all(bytes)).expect("a file");
+        path.to_str().expect("text").to_owned()
+    };
+    fails_with(&["walk", "/nonexistent/image"], "/nonexistent/image");
+    fails_with(&["walk", &file("empty", b"")], "empty");
+    fails_with(&["info", &file("short.elf", b"\x7fELF\x02\x01\x01")], "short.elf");
+    fails_with(&["walk", &file("raw", &[0; 8192])], "--mode");
+    fails_with(&["walk", &file("raw", &[0; 8192]), "--mode", "4level"], "--root");
+    let compressed = fs::read(guest("amd64-4level")).expect("a guest");
+    fails_with(&["walk", &file("cut.xz", &compressed[..compressed.len() / 2])], "cut.xz");
+    fails_with(&["walk", &guest("amd64-4level"), "--decode-limit", "1"], "limit");
+}
