@@ -2,6 +2,56 @@
 //!
 //! [`TableReadOps`] and the types are the same for every architecture and are exported here again, so that an embedder
 //! needs this module only. The machine is the one of [`FourLevel::default`].
+//!
+//! ```
+//! use pt_amd64::raw::{SpaceAwareMapping, TableReadOps, virt_to_phys, walk_va_spaces};
+//!
+//! /// Tables in a buffer, addressed by offset.
+//! struct Tables(Vec<u8>);
+//!
+//! impl TableReadOps for Tables {
+//!     type TableAddr = u64;
+//!     fn entry_addr(addr: u64, entry_offset: u64) -> u64 {
+//!         addr + entry_offset
+//!     }
+//!     unsafe fn read_entry(&self, addr: u64) -> u64 {
+//!         let at = addr as usize;
+//!         u64::from_le_bytes(self.0[at..at + 8].try_into().unwrap())
+//!     }
+//!     fn to_phys(addr: u64) -> u64 {
+//!         addr
+//!     }
+//!     fn from_phys(addr: u64) -> u64 {
+//!         addr
+//!     }
+//!     fn root_table(&self) -> u64 {
+//!         0x1000
+//!     }
+//! }
+//!
+//! impl AsRef<Tables> for Tables {
+//!     fn as_ref(&self) -> &Tables {
+//!         self
+//!     }
+//! }
+//!
+//! // Two roots that share a PDPT, which maps one page of 1 GiB.
+//! let mut tables = Tables(vec![0; 0x4000]);
+//! for (at, raw) in [(0x1000, 0x3003_u64), (0x2000, 0x3001), (0x3000, 0x4000_0083)] {
+//!     tables.0[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+//! }
+//!
+//! // SAFETY: every entry that can be reached lies in the buffer, which nothing writes.
+//! let spaces = unsafe { walk_va_spaces(&tables, &[0x1000, 0x2000], 0, 1 << 48) };
+//! let [(0x1000, first), (0x2000, second)] = &spaces[..] else { panic!("in root order") };
+//! assert!(matches!(first[..], [SpaceAwareMapping::ThisSpace(page)] if page.len == 1 << 30));
+//! assert!(matches!(second[..], [SpaceAwareMapping::AnotherSpace(link)] if link.space == 0x1000 && !link.rights.writable));
+//!
+//! // SAFETY: as above.
+//! let mut pages = unsafe { virt_to_phys::<Tables>(&tables, 0x1234, 0x1000) };
+//! assert_eq!(pages.next().map(|page| (page.virt_base, page.phys_base)), Some((0x1000, 0x4000_1000)));
+//! assert_eq!(pages.count(), 1);
+//! ```
 #![allow(unsafe_code)]
 
 #[cfg(feature = "alloc")]

@@ -1,4 +1,52 @@
-//! Page tables as a graph.
+//! Page tables as a graph: walked once, translated, counted and expanded, for every paging format.
+//!
+//! Many address spaces share tables, at every level, and one table can hang in several places of one space. This crate
+//! walks all of them together: the first root to reach a table owns it, and whoever comes later gets a reference.
+//!
+//! ```
+//! use pt_amd64::FourLevel;
+//! use pt_core::{Counter, Event, Options, Walk};
+//!
+//! // Two roots (at 0x1000 and 0x2000) that share a PDPT at 0x3000, which maps one page of 1 GiB.
+//! let mut memory = vec![0; 0x4000];
+//! let mut store = |at: usize, raw: u64| memory[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+//! store(0x1000, 0x3003);
+//! store(0x2000, 0x3001);
+//! store(0x3000, 0x4000_0083);
+//!
+//! let mut counter = Counter::new();
+//! for event in Walk::new(FourLevel::default(), &memory, &[0x1000, 0x2000], Options::default()) {
+//!     let event = event?;
+//!     counter.observe::<FourLevel>(&event);
+//!     if let Event::Alias(alias) = event {
+//!         assert_eq!((alias.space, alias.owner, alias.address), (1, 0, 0x3000));
+//!         // This link forbids writes, the owner's does not: both are known.
+//!         assert!(!alias.rights.contains(pt_x86::Rights::WRITE));
+//!     }
+//! }
+//! let spaces = counter.spaces();
+//! assert_eq!(spaces[1].leaves_met, 0, "nothing is walked twice");
+//! assert_eq!(spaces[1].reached.bytes::<FourLevel>(), 1 << 30, "and nothing is lost");
+//! # Ok::<(), pt_core::LimitReached>(())
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | what an architecture is | [`Format`], [`Geometry`], [`Entry`], [`Level`] |
+//! | the boundary to memory | [`Memory`]; `[u8]`, [`Segments`] |
+//! | all spaces, every table once | [`Walk`] and its [`Event`]s |
+//! | one address; a range | [`translate`], [`trace`], [`Extents`] |
+//! | exact counts without expanding | `Counter` |
+//! | an alias followed after all, lazily | `Recording` |
+//! | single entries behind pointers | [`raw`] |
+//!
+//! It knows no architecture: formats are in `pt-amd64` and `pt-i686`. It does not judge accesses, write tables or read
+//! files.
+//!
+//! Memory is untrusted. No input makes these functions panic or overflow, and the work of a [`Walk`] that remembers
+//! tables is bounded by `4 × levels` visits per distinct table, whatever the tables say. All of it is `no_std`; feature
+//! `alloc` (default) adds what remembers.
+
 #![no_std]
 #![deny(unsafe_code)]
 

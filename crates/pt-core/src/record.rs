@@ -12,6 +12,26 @@ use core::ops::Range;
 use crate::{Event, Format, Geometry, Leaf, LimitReached, MAX_LEVELS, Space, TableId};
 
 /// The events of a walk.
+///
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::{Event, Options, Recording, Walk};
+///
+/// // One PDPT (0x2000) with a 1 GiB page, linked at both ends of the space; the second link forbids writes.
+/// let mut memory = vec![0; 0x3000];
+/// for (at, raw) in [(0x1000, 0x2003_u64), (0x1ff8, 0x2001), (0x2000, 0x83)] {
+///     memory[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+/// }
+///
+/// let format = FourLevel::default();
+/// let recording = Recording::new(format, Walk::new(format, &memory, &[0x1000], Options::default()))?;
+/// let pages = recording.expand(0).map(|event| match event {
+///     Event::Leaf(leaf) => (leaf.va, leaf.rights.contains(pt_x86::Rights::WRITE)),
+///     other => panic!("{other:?}"),
+/// });
+/// assert_eq!(pages.collect::<Vec<_>>(), [(0, true), (0xffff_ff80_0000_0000, false)]);
+/// # Ok::<(), pt_core::LimitReached>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Recording<F: Format> {
     format: F,
@@ -34,7 +54,8 @@ impl<F: Format> Recording<F> {
         format: F,
         walk: impl IntoIterator<Item = Result<Event<F::Rights>, LimitReached>>,
     ) -> Result<Self, LimitReached> {
-        let mut recording = Self { format, events: Vec::new(), spaces: Vec::new(), below: Vec::new(), fruitful: Vec::new() };
+        let mut recording =
+            Self { format, events: Vec::new(), spaces: Vec::new(), below: Vec::new(), fruitful: Vec::new() };
         let mut open: Vec<usize> = Vec::new();
         for event in walk {
             recording.push(event?, &mut open);

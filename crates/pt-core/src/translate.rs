@@ -63,6 +63,22 @@ pub struct Step {
 ///
 /// Rights are reported, not judged.
 ///
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::{TranslateError, translate};
+///
+/// let mut memory = vec![0; 0x3000];
+/// memory[0x1000..0x1008].copy_from_slice(&0x2003_u64.to_le_bytes());
+/// memory[0x2000..0x2008].copy_from_slice(&0x4000_0083_u64.to_le_bytes());
+///
+/// let found = translate(&FourLevel::default(), &memory, 0x1000, 0x1234)?;
+/// assert_eq!((found.pa, found.level.number()), (0x4000_1234, 3));
+///
+/// let lost = translate(&FourLevel::default(), &memory, 0x1000, 0x4000_0000).unwrap_err();
+/// assert!(matches!(lost, TranslateError::NotPresent { entry: 0x2008, raw: 0, .. }));
+/// # Ok::<(), TranslateError>(())
+/// ```
+///
 /// # Errors
 ///
 /// - [`TranslateError::NonCanonical`]: the format has no such address;
@@ -79,6 +95,19 @@ pub fn translate<F: Format, M: Memory + ?Sized>(
 }
 
 /// As [`translate`], giving out each entry as it is read, from the root down.
+///
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::trace;
+///
+/// let mut memory = vec![0; 0x2000];
+/// memory[0x1000..0x1008].copy_from_slice(&0x1003_u64.to_le_bytes());
+/// let mut entries = Vec::new();
+/// let result = trace(&FourLevel::default(), &memory, 0x1000, 0, |step| entries.push((step.level.number(), step.entry)));
+/// assert_eq!(entries, [(4, 0x1000), (3, 0x1000), (2, 0x1000), (1, 0x1000)], "a table that links itself");
+/// assert_eq!(result?.pa, 0x1000);
+/// # Ok::<(), pt_core::TranslateError>(())
+/// ```
 ///
 /// # Errors
 ///

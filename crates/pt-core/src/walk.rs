@@ -79,6 +79,27 @@ impl<'a, F: Format, M: Memory + ?Sized> Walk<'a, F, M, crate::Visited> {
     /// Walks all spaces under `roots`, in order of primacy: the first to reach a table owns it.
     ///
     /// Roots are as the register holds them (CR3): the format strips what is not address.
+    ///
+    /// ```
+    /// use pt_amd64::FourLevel;
+    /// use pt_core::{Event, Leaves, Options, Walk};
+    ///
+    /// // One PDPT (0x2000), linked twice, with two 1 GiB pages that continue each other.
+    /// let mut memory = vec![0; 0x3000];
+    /// for (at, raw) in [(0x1000, 0x2003_u64), (0x1ff8, 0x2003), (0x2000, 0x83), (0x2008, 0x4000_0083)] {
+    ///     memory[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+    /// }
+    ///
+    /// let options = Options { leaves: Leaves::Runs, ..Options::default() };
+    /// let events: Vec<_> = Walk::new(FourLevel::default(), &memory, &[0x1000], options).collect::<Result<_, _>>()?;
+    /// let [Event::Table(root), Event::Table(pdpt), Event::Leaf(run), Event::Alias(alias)] = &events[..] else {
+    ///     panic!("{events:#x?}");
+    /// };
+    /// assert_eq!((root.address, pdpt.address), (0x1000, 0x2000));
+    /// assert_eq!((run.va, run.pa, run.pages), (0, 0, 2));
+    /// assert_eq!((alias.our_va, alias.their_va), (0xffff_ff80_0000_0000, 0));
+    /// # Ok::<(), pt_core::LimitReached>(())
+    /// ```
     pub fn new(format: F, memory: &'a M, roots: &'a [u64], options: Options) -> Self {
         Self::with_visited(
             format,
@@ -93,6 +114,15 @@ impl<'a, F: Format, M: Memory + ?Sized> Walk<'a, F, M, crate::Visited> {
 #[cfg(feature = "alloc")]
 impl<'a, F: Format, M: Memory + ?Sized, S: core::hash::BuildHasher> Walk<'a, F, M, crate::Visited<S>> {
     /// As [`new`](Walk::new), with the hasher for the table addresses that the guest chooses.
+    ///
+    /// ```
+    /// use pt_amd64::FourLevel;
+    /// use pt_core::{Options, Walk};
+    ///
+    /// let keyed = std::collections::hash_map::RandomState::new();
+    /// let memory = vec![0; 0x2000];
+    /// assert_eq!(Walk::with_hasher(FourLevel::default(), &memory, &[0x1000], Options::default(), keyed).count(), 1);
+    /// ```
     pub fn with_hasher(format: F, memory: &'a M, roots: &'a [u64], options: Options, hasher: S) -> Self {
         Self::with_visited(
             format,
@@ -108,6 +138,18 @@ impl<'a, F: Format, M: Memory + ?Sized> Walk<'a, F, M, Unremembered> {
     /// Walks one space along every path, without remembering tables and so without an allocator: nothing is an alias,
     /// and a shared table is reported as often as it is reached. A hostile root makes that exponential, so `limits`
     /// are asked for; those in `options` are ignored.
+    ///
+    /// ```
+    /// use pt_amd64::FourLevel;
+    /// use pt_core::{Limits, Options, Walk};
+    ///
+    /// // A root whose every entry points to itself: 512 ^ 4 paths.
+    /// let mut memory = vec![0; 0x1000];
+    /// memory.chunks_exact_mut(8).for_each(|entry| entry[0] = 1);
+    /// let limits = Limits { tables: 1000, events: 10_000 };
+    /// let last = Walk::single(FourLevel::default(), &memory, 0, Options::default(), limits).last();
+    /// assert!(last.unwrap().is_err(), "the limit was reached, and said");
+    /// ```
     pub fn single(format: F, memory: &'a M, root: u64, options: Options, limits: Limits) -> Self {
         let options = Options { limits, ..options };
         Self::with_visited(format, memory, Roots { held: Some(root), lent: &[] }, options, Unremembered)
