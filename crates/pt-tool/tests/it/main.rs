@@ -3,6 +3,7 @@
 mod commands;
 mod corpus;
 mod oracle;
+mod readme;
 mod synth;
 mod synth_case;
 

@@ -30,7 +30,7 @@ fn lines() -> Vec<Line> {
     let mut lines = Vec::new();
     for line in text.lines() {
         if let Some(heading) = line.strip_prefix("=== ") {
-            mode = heading.split_whitespace().next().expect("a mode").to_owned();
+            heading.split_whitespace().next().expect("a mode").clone_into(&mut mode);
         } else if line.contains(" | ") {
             let columns: Vec<_> = line.split(" | ").map(str::trim).map(str::to_owned).collect();
             let [name, gva2gpa, tlb, mem, unicorn, ..] = &columns[..] else { panic!("{line:?}") };

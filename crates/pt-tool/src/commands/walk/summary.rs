@@ -105,7 +105,6 @@ struct TotalCounts {
     leaves: u64,
     another_space: u64,
     same_space: u64,
-    empty_shared: u64,
     faults: u64,
     expanded_leaves: u128,
 }
@@ -141,7 +140,6 @@ pub(super) fn print_json<F: Format>(
         leaves: total.leaves_met,
         another_space: total.another_space,
         same_space: total.same_space,
-        empty_shared: total.empty,
         faults: total.faults_met,
         expanded_leaves: total.expanded_leaves,
     };
