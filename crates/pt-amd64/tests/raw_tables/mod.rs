@@ -91,11 +91,6 @@ impl Tables {
         self.walk(&[0], range).remove(0).1
     }
 
-    /// As [`walk_one`](Self::walk_one), for ranges inside large pages, which are reported whole.
-    pub(crate) fn walk_one_only(&self, range: (u64, u64)) -> Vec<SpaceAwareMapping> {
-        self.walk_only(&[0], range).remove(0).1
-    }
-
     pub(crate) fn pages(&self, range: (u64, u64)) -> impl Iterator<Item = Mapping> + '_ {
         self.pages_of(0, range)
     }
