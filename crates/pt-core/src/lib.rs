@@ -70,7 +70,7 @@ mod walk;
 pub use count::{Counter, Reached, SpaceCounts, Total};
 pub use event::{Absent, Alias, Cause, Event, Fault, Leaf, Link, Space, Table, TableId};
 pub use format::{Entry, Format, Geometry, Level, MAX_LEVELS, MIN_TABLE_ALIGNMENT, Permissions};
-pub use memory::{Memory, NoBuffer, Segment, Segments, SegmentsError, TableBuffer, Unreadable};
+pub use memory::{Memory, MemoryMut, NoBuffer, Segment, Segments, SegmentsError, TableBuffer, Unreadable};
 #[cfg(feature = "alloc")]
 pub use record::{Expand, Recording};
 pub use translate::{Extent, Extents, Step, TranslateError, Translation, trace, translate};

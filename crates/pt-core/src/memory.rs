@@ -49,7 +49,18 @@ pub trait Memory {
     }
 }
 
-/// Why bytes of physical memory cannot be read.
+/// Guest physical memory that can also be written.
+pub trait MemoryMut: Memory {
+    /// Stores `bytes` at physical `address`. Four or eight of them at a multiple of their number are an entry: a memory
+    /// that others read meanwhile stores those at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] says why not all of these bytes can be stored. How many were is then open.
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable>;
+}
+
+/// Why bytes of physical memory cannot be read (or, where they are to be written, written).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
@@ -128,6 +139,38 @@ impl Memory for [u8] {
     }
 }
 
+impl MemoryMut for [u8] {
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
+        let start = usize::try_from(address).ok();
+        let place = start.and_then(|start| self.get_mut(start..start.checked_add(bytes.len())?));
+        place.ok_or(Unreadable::Outside)?.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl<M: MemoryMut + ?Sized> MemoryMut for &mut M {
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
+        (**self).write(address, bytes)
+    }
+}
+
+impl<M: Memory + ?Sized> Memory for &mut M {
+    type Buffer = M::Buffer;
+
+    #[inline(always)]
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        (**self).read(address, into)
+    }
+    #[inline(always)]
+    fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
+        (**self).lend(address, len)
+    }
+    #[inline(always)]
+    fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
+        (**self).read_entry(address, width)
+    }
+}
+
 impl<M: Memory + ?Sized> Memory for &M {
     type Buffer = M::Buffer;
 
@@ -155,6 +198,13 @@ impl Memory for alloc::vec::Vec<u8> {
     #[inline(always)]
     fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
         self.as_slice().lend(address, len)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl MemoryMut for alloc::vec::Vec<u8> {
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
+        self.as_mut_slice().write(address, bytes)
     }
 }
 
