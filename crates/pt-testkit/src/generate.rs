@@ -47,7 +47,9 @@ impl fmt::Debug for Case {
 /// Cases of one paging mode with any features.
 pub fn cases(kind: Kind) -> impl Strategy<Value = Case> {
     let modes = mode::modes(kind);
-    let entries = vec((any::<u8>(), entry::slots(), entry::entries()), 1..48);
+    // The first frame is a root more often than others.
+    let frame = prop_oneof![3 => any::<u8>(), 1 => Just(0)];
+    let entries = vec((frame, entry::slots(), entry::entries()), 1..48);
     (modes, layout::frames(), entries, layout::roots(), range::ranges()).prop_map(
         |(mode, frames, entries, roots, range)| layout::lay_out(mode, &frames, &entries, &roots, &range),
     )

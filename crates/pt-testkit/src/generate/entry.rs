@@ -110,11 +110,24 @@ fn pages() -> impl Strategy<Value = Pages> {
     )
 }
 
+/// Large pages that cross 4 GiB, where PSE-36 splits an address, and where most often nothing or everything changes at
+/// the crossing.
+fn crossing() -> impl Strategy<Value = Pages> {
+    (pages(), 1..12_u16, prop::bool::weighted(0.4)).prop_map(|(pages, before, changes)| Pages {
+        size: 1,
+        from: Start::FourGib(before as u8),
+        count: before * 2,
+        change: (before - 1, if changes { pages.change.1 } else { Change::None }),
+        ..pages
+    })
+}
+
 pub(super) fn entries() -> impl Strategy<Value = Plan> {
     prop_oneof![
         10 => (any::<u8>(), attributes(), prop::bool::weighted(0.2), prop_oneof![3 => Just(1), 1 => 2..=4_usize])
             .prop_map(|(frame, attributes, ignored, count)| Plan::Link { frame, attributes, ignored, count }),
         6 => pages().prop_map(Plan::Pages),
+        1 => crossing().prop_map(Plan::Pages),
         1 => any::<u64>().prop_map(Plan::Absent),
         1 => (any::<u8>(), 1..64_u8).prop_map(|(frame, bit)| Plan::Spoiled { frame, bit }),
         1 => any::<u64>().prop_map(Plan::Dangling),

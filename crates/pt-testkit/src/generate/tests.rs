@@ -68,6 +68,13 @@ fn census(kind: Kind, many: usize) -> BTreeMap<&'static str, usize> {
         let counts = counts(mode, memory, roots, *range);
         see("spaces all reach something", counts.iter().all(|counts| counts.mapped > 0));
         let joined = crate::naive::join(mode, &events, false);
+        let crosses = |event: &Event| match *event {
+            Event::Leaf { level: 2, pa, pages, .. } => {
+                pa < 1 << 32 && pa + u64::from(pages) * mode.entry_span(2) > 1 << 32
+            }
+            _ => false,
+        };
+        see("run of large pages across 4 GiB", joined.iter().any(crosses));
         see("run", joined.len() < events.len());
         see("longer run without A and D", crate::naive::join(mode, &events, true).len() < joined.len());
     }
