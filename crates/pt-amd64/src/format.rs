@@ -7,8 +7,10 @@
 //!
 //! M is MAXPHYADDR. A 1 GiB leaf also reserves 29:13, a 2 MiB leaf 20:13; their bit 12 is PAT.
 
-use pt_core::{Entry, Format, Geometry, Level};
-use pt_x86::{EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, reserved_above};
+use pt_core::{Encode, Entry, Format, Geometry, Level};
+use pt_x86::{
+    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, permissive_link, reserved_above, widened,
+};
 
 /// 4-level paging: 48-bit virtual addresses.
 pub type FourLevel = LongMode<4>;
@@ -144,5 +146,33 @@ impl<const LEVELS: u8> Format for LongMode<LEVELS> {
 
     fn table_name(level: Level) -> &'static str {
         ["PT", "PD", "PDPT", "PML4", "PML5"][level.number() as usize - 1]
+    }
+}
+
+impl<const LEVELS: u8> Encode for LongMode<LEVELS> {
+    const RESTRICTED: u64 = XD;
+
+    fn link(&self, level: Level, table: u64) -> Option<u64> {
+        let shape = &self.links[level.number() as usize - 1];
+        (level > Level::LEAF && table & !shape.address == 0).then_some(permissive_link(table))
+    }
+
+    #[inline]
+    fn leaf(&self, level: Level, page: u64, attributes: u64) -> Option<u64> {
+        self.leaves.get(level.number() as usize - 1)?.page(page, attributes, level > Level::LEAF)
+    }
+
+    #[inline]
+    fn attributes(&self, level: Level, raw: u64) -> u64 {
+        self.shape(level, raw).attributes(raw, level > Level::LEAF)
+    }
+
+    fn widen(&self, _: Level, raw: u64, attributes: u64) -> u64 {
+        widened(raw, attributes)
+    }
+
+    /// The end of the physical address space: MAXPHYADDR.
+    fn highest_table_address(&self, _: Level) -> u64 {
+        self.links[0].address | bits(0, 11)
     }
 }

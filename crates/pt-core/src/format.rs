@@ -27,6 +27,9 @@ impl Level {
     /// The level whose entries can only be pages.
     pub const LEAF: Self = Self(1);
 
+    /// The highest level that any format has.
+    pub const HIGHEST: Self = Self(MAX_LEVELS as u8);
+
     /// The level of that number; none unless `1 <= number <= MAX_LEVELS`.
     pub const fn new(number: u8) -> Option<Self> {
         if number >= 1 && number as usize <= MAX_LEVELS { Some(Self(number)) } else { None }

@@ -55,6 +55,9 @@ extern crate alloc;
 
 #[cfg(feature = "alloc")]
 mod count;
+#[cfg(feature = "alloc")]
+mod edit;
+mod encode;
 mod event;
 mod format;
 mod memory;
@@ -68,6 +71,12 @@ mod walk;
 
 #[cfg(feature = "alloc")]
 pub use count::{Counter, Reached, SpaceCounts, Total};
+#[cfg(feature = "alloc")]
+pub use edit::{
+    BumpTables, EditError, Editor, Flush, MapOptions, OnShared, Protection, Reach, Sharing, Stale,
+    TableAllocator, TableRequest,
+};
+pub use encode::Encode;
 pub use event::{Absent, Alias, Cause, Event, Fault, Leaf, Link, Space, Table, TableId};
 pub use format::{Entry, Format, Geometry, Level, MAX_LEVELS, MIN_TABLE_ALIGNMENT, Permissions};
 pub use memory::{Memory, MemoryMut, NoBuffer, Segment, Segments, SegmentsError, TableBuffer, Unreadable};

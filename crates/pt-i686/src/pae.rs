@@ -9,8 +9,10 @@
 //!  PTE     XD   reserved  address  …     PAT …
 //! ```
 
-use pt_core::{Entry, Format, Geometry, Level};
-use pt_x86::{EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, reserved_above};
+use pt_core::{Encode, Entry, Format, Geometry, Level};
+use pt_x86::{
+    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, permissive_link, reserved_above, widened,
+};
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,5 +128,39 @@ impl Format for Pae {
 
     fn table_name(level: Level) -> &'static str {
         ["PT", "PD", "PDPT", "-", "-"][level.number() as usize - 1]
+    }
+}
+
+impl Encode for Pae {
+    const RESTRICTED: u64 = XD;
+
+    /// A PDPTE has no rights and no accessed bit: it is its address and P.
+    fn link(&self, level: Level, table: u64) -> Option<u64> {
+        let fits = level > Level::LEAF && table & !self.link.address == 0;
+        let root = level.number() == PDPT;
+        fits.then_some(if root { table | EntryFlags::PRESENT.bits() } else { permissive_link(table) })
+    }
+
+    #[inline]
+    fn leaf(&self, level: Level, page: u64, attributes: u64) -> Option<u64> {
+        match level.number() {
+            1 => self.pte.page(page, attributes, false),
+            2 => self.large.page(page, attributes, true),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn attributes(&self, level: Level, raw: u64) -> u64 {
+        self.shape(level, raw).attributes(raw, level > Level::LEAF)
+    }
+
+    fn widen(&self, level: Level, raw: u64, attributes: u64) -> u64 {
+        if level.number() == PDPT { raw } else { widened(raw, attributes) }
+    }
+
+    /// CR3 has 32 bits, so that the root is below 4 GiB; other tables are anywhere below MAXPHYADDR.
+    fn highest_table_address(&self, level: Level) -> u64 {
+        if level.number() == PDPT { bits(0, 31) } else { self.link.address | bits(0, 11) }
     }
 }

@@ -6,8 +6,8 @@
 //!  4 MiB     PA[31:22]      0      PA[39:32]      PAT   …     PS=1   flags     (PSE-36; fewer bits where M < 40)
 //! ```
 
-use pt_core::{Entry, Format, Geometry, Level};
-use pt_x86::{EntryFlags, Rights, Shape, bits};
+use pt_core::{Encode, Entry, Format, Geometry, Level};
+use pt_x86::{EntryFlags, Rights, Shape, bits, permissive_link, widened};
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,11 @@ const HIGH_SHIFT: u32 = 32 - 13;
 /// A 4 MiB page's address as its PDE holds it. Bits 21:12 of such an address are zero, so that the halves do not meet.
 const fn folded(address: u64) -> u64 {
     address & bits(0, 31) | (address >> HIGH_SHIFT) & HIGH_FIELD
+}
+
+/// As [`folded`], for an address that may not be a 4 MiB page's.
+const fn checked_folded(address: u64) -> Option<u64> {
+    if address & bits(0, 21) != 0 || address >> 40 != 0 { None } else { Some(folded(address)) }
 }
 
 /// The inverse of [`folded`].
@@ -129,14 +134,7 @@ impl Format for TwoLevel {
     }
 
     fn relocate(&self, level: Level, raw: u64, to: u64) -> Option<u64> {
-        let held = if self.is_large(level, raw) {
-            if to & bits(0, 21) != 0 || to >> 40 != 0 {
-                return None;
-            }
-            folded(to)
-        } else {
-            to
-        };
+        let held = if self.is_large(level, raw) { checked_folded(to)? } else { to };
         self.shape(level, raw).relocate(raw, held)
     }
 
@@ -148,5 +146,38 @@ impl Format for TwoLevel {
 
     fn table_name(level: Level) -> &'static str {
         ["PT", "PD", "-", "-", "-"][level.number() as usize - 1]
+    }
+}
+
+impl Encode for TwoLevel {
+    const RESTRICTED: u64 = 0;
+
+    fn link(&self, level: Level, table: u64) -> Option<u64> {
+        (level > Level::LEAF && table & !self.pde.address == 0).then_some(permissive_link(table))
+    }
+
+    /// There is no XD to keep: that bit of the attributes is let go, and everything can be fetched.
+    #[inline]
+    fn leaf(&self, level: Level, page: u64, attributes: u64) -> Option<u64> {
+        let attributes = attributes & bits(0, 31);
+        match level {
+            Level::LEAF => self.pte.page(page, attributes, false),
+            _ if self.features.pse => self.large.page(checked_folded(page)?, attributes, true),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn attributes(&self, level: Level, raw: u64) -> u64 {
+        self.shape(level, raw).attributes(raw, self.is_large(level, raw))
+    }
+
+    fn widen(&self, _: Level, raw: u64, attributes: u64) -> u64 {
+        widened(raw, attributes)
+    }
+
+    /// Entries and CR3 have 32 bits.
+    fn highest_table_address(&self, _: Level) -> u64 {
+        bits(0, 31)
     }
 }

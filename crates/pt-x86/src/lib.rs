@@ -22,7 +22,7 @@ mod shape;
 pub use flags::EntryFlags;
 pub use mode::{ControlRegisters, Cr0, Cr4, Efer, Mode, ParseModeError};
 pub use rights::Rights;
-pub use shape::Shape;
+pub use shape::{Shape, permissive_link, widened};
 
 /// The widest physical address of the architecture in bits (SDM "Enumeration of Paging Features by CPUID").
 pub const MAX_PHYS_BITS: u8 = 52;

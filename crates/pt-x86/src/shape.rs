@@ -2,7 +2,7 @@
 
 use pt_core::Entry;
 
-use crate::EntryFlags;
+use crate::{EntryFlags, Rights};
 
 /// What a present entry of one level and kind is made of. Each format picks the shape by level and PS bit; the rest is
 /// the same for all of them.
@@ -47,4 +47,48 @@ impl Shape {
         let left = end.wrapping_sub(raw & end.wrapping_sub(1) & self.address) / size;
         if left == 0 { 1 } else { left }
     }
+}
+
+const PS: u64 = EntryFlags::LARGE.bits();
+const PAT_LARGE: u64 = EntryFlags::PAT_LARGE.bits();
+/// How far PAT moves between a level-1 entry (bit 7) and a large one (bit 12).
+const PAT_SHIFT: u32 = PAT_LARGE.trailing_zeros() - PS.trailing_zeros();
+
+/// A link to `held` that restricts no right. The accessed bit is set, so that the CPU need not write it.
+pub const fn permissive_link(held: u64) -> u64 {
+    held | EntryFlags::PRESENT
+        .union(EntryFlags::WRITABLE)
+        .union(EntryFlags::USER)
+        .union(EntryFlags::ACCESSED)
+        .bits()
+}
+
+impl Shape {
+    /// A page whose address field is `held`, with attributes in the layout of a 4 KiB entry; none where something of
+    /// it does not fit. `large` says that the level's pages are marked by PS, and have PAT in bit 12.
+    pub const fn page(self, held: u64, attributes: u64, large: bool) -> Option<u64> {
+        let attributes = attributes & !(bits_of_size(large) | self.address) | EntryFlags::PRESENT.bits();
+        let raw = if large { attributes & !PS | (attributes & PS) << PAT_SHIFT | PS } else { attributes };
+        let fits = self.leaf && held & !self.address == 0 && raw & self.reserved == 0;
+        if fits { Some(raw | held) } else { None }
+    }
+
+    /// The inverse of [`page`](Self::page): the attributes of the leaf `raw`.
+    pub const fn attributes(self, raw: u64, large: bool) -> u64 {
+        let rest = raw & !self.address & !EntryFlags::PRESENT.bits();
+        if large { rest & !(PS | PAT_LARGE) | (rest & PAT_LARGE) >> PAT_SHIFT } else { rest }
+    }
+}
+
+/// Bits that attributes do not have at the level where they are put: bit 12 is PAT there.
+const fn bits_of_size(large: bool) -> u64 {
+    if large { PAT_LARGE } else { 0 }
+}
+
+/// `link` without the restrictions that cap a page of these attributes: R/W and U/S if the page has them, XD if it has
+/// not.
+pub const fn widened(link: u64, attributes: u64) -> u64 {
+    let given = attributes & Rights::WRITE.union(Rights::USER).bits();
+    let executable = !attributes & Rights::EXECUTE.bits();
+    (link | given) & !executable
 }

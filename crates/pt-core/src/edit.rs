@@ -1,0 +1,322 @@
+//! Editing: map, unmap, protect and collapse ranges of a space, in any format.
+//!
+//! Every operation is one descent per table, twice: a plan that validates and counts the tables that will be needed,
+//! writing nothing, and, once these are reserved, a commit that writes. Both are the same code, [`Pass`], and differ in
+//! what [`Phase`] does. So that a conflict, or an allocator that has not enough, leaves everything as it was.
+//!
+//! ```text
+//! pass(table):  for each entry in range:  keep it
+//!                                         store another            map, unmap, protect a page
+//!                                         descend                  into the table that it links,
+//!                                                                  a new one where it is absent,
+//!                                                                  or its page in pieces
+//! ```
+//!
+//! Order of writes: a new table is written whole before the link that brings it into use, so that a CPU that walks the
+//! tables meanwhile sees the old state or the new one.
+
+mod change;
+mod flush;
+mod pass;
+mod sharing;
+mod tables;
+
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use change::Change;
+pub use change::{MapOptions, Protection};
+pub use flush::{Flush, Stale};
+use pass::{Pass, Phase};
+pub use sharing::{Reach, Sharing};
+pub use tables::{BumpTables, TableAllocator, TableRequest};
+
+use crate::{Encode, Geometry, Level, MemoryMut, Unreadable};
+
+/// Why an edit did not happen. Unless said otherwise, nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The range is empty, is not made of whole pages, or is not in the address space as one piece.
+    #[error("{first:#x}..={last:#x} is no range of whole pages of the address space")]
+    Range {
+        /// Its first address.
+        first: u64,
+        /// Its last address.
+        last: u64,
+    },
+    /// A page's address is misaligned, goes past the last address, or with its attributes does not fit an entry.
+    #[error("no entry can map {va:#x} to {pa:#x} with attributes {attributes:#x}")]
+    Unencodable {
+        /// The virtual address.
+        va: u64,
+        /// The physical address.
+        pa: u64,
+        /// The attributes.
+        attributes: u64,
+    },
+    /// Something is mapped there already, and was not to be replaced.
+    #[error("{va:#x} is mapped already: entry {raw:#x} at {entry:#x} (level {level})")]
+    Mapped {
+        /// The virtual address.
+        va: u64,
+        /// The level of the entry.
+        level: Level,
+        /// The physical address of the entry.
+        entry: u64,
+        /// The raw entry.
+        raw: u64,
+    },
+    /// Nothing is mapped there.
+    #[error("{va:#x} is not mapped: entry {raw:#x} at {entry:#x} (level {level})")]
+    NotMapped {
+        /// The virtual address.
+        va: u64,
+        /// The level of the entry.
+        level: Level,
+        /// The physical address of the entry.
+        entry: u64,
+        /// The raw entry.
+        raw: u64,
+    },
+    /// A link on the way withholds a right that is asked for, and was not to be widened.
+    #[error("{va:#x}: link {raw:#x} at {entry:#x} (level {level}) caps the rights that are asked for")]
+    Capped {
+        /// The virtual address.
+        va: u64,
+        /// The level of the entry.
+        level: Level,
+        /// The physical address of the entry.
+        entry: u64,
+        /// The raw entry.
+        raw: u64,
+    },
+    /// An entry on the way has reserved bits set.
+    #[error("{va:#x}: entry {raw:#x} at {entry:#x} (level {level}) has reserved bits {reserved:#x} set")]
+    Malformed {
+        /// The virtual address.
+        va: u64,
+        /// The level of the entry.
+        level: Level,
+        /// The physical address of the entry.
+        entry: u64,
+        /// The raw entry.
+        raw: u64,
+        /// The reserved bits that are set in it.
+        reserved: u64,
+    },
+    /// A table is reached in other ways too, and was not to be edited for all of them.
+    #[error("{va:#x}: the table at {table:#x} (level {level}) is shared")]
+    Shared {
+        /// The virtual address.
+        va: u64,
+        /// The level of the table.
+        level: Level,
+        /// The physical address of the table.
+        table: u64,
+    },
+    /// A table cannot be read.
+    #[error("{va:#x}: the table at {table:#x} (level {level}) cannot be read: {why}")]
+    Unreadable {
+        /// The virtual address.
+        va: u64,
+        /// The level of the table.
+        level: Level,
+        /// The physical address of the table.
+        table: u64,
+        /// Why.
+        why: Unreadable,
+    },
+    /// The allocator has not enough tables. Those that it gave were given back.
+    #[error("{needed} tables are needed, and there was memory for {got}")]
+    OutOfTables {
+        /// How many are needed.
+        needed: usize,
+        /// How many there were.
+        got: usize,
+    },
+    /// Memory that was read could not be written. What was written before stands, and no link leads to a table that was
+    /// not written whole.
+    #[error("entries at {entry:#x} cannot be written: {why}")]
+    Unwritable {
+        /// The physical address of the first entry that was to be written.
+        entry: u64,
+        /// Why.
+        why: Unreadable,
+    },
+}
+
+/// What happens to a table that other spaces, or other addresses, reach too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnShared {
+    /// The edit is refused.
+    #[default]
+    Refuse,
+    /// The table is edited for all, and all of them are told to flush.
+    EditForAll,
+    /// The table is copied first, and only this path links the copy.
+    Unshare,
+}
+
+/// Edits the tables of one space.
+///
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::{BumpTables, Editor, MapOptions, Protection, translate};
+/// use pt_x86::EntryFlags;
+///
+/// let (mut memory, mut tables) = (vec![0; 0x10_0000], BumpTables::new(0x2000..=0xf_ffff));
+/// let mut editor = Editor::new(FourLevel::default(), &mut memory, &mut tables, 0x1000);
+///
+/// // 4 MiB and a page, with the largest pages that alignment allows.
+/// let data = (EntryFlags::WRITABLE | EntryFlags::NO_EXECUTE).bits();
+/// let flush = editor.map(0x20_0000..=0x60_0fff, 0x4000_0000, data, MapOptions::default())?;
+/// flush.done(&mut tables);
+/// assert_eq!(translate(&FourLevel::default(), &memory, 0x1000, 0x60_0123)?.pa, 0x4040_0123);
+///
+/// // One page of it becomes read-only: the 2 MiB page around it is split.
+/// let mut editor = Editor::new(FourLevel::default(), &mut memory, &mut tables, 0x1000);
+/// let read_only = Protection { clear: EntryFlags::WRITABLE.bits(), ..Protection::default() };
+/// let flush = editor.protect(0x20_3000..=0x20_3fff, read_only)?;
+/// flush.done(&mut tables);
+/// let page = translate(&FourLevel::default(), &memory, 0x1000, 0x20_3000)?;
+/// assert_eq!((page.pa, page.level.number()), (0x4000_3000, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Editor<'a, F, M: ?Sized, A: ?Sized> {
+    format: F,
+    memory: &'a mut M,
+    tables: &'a mut A,
+    root: u64,
+    sharing: Option<(&'a Sharing, OnShared)>,
+    free_empty: bool,
+}
+
+impl<'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Editor<'a, F, M, A> {
+    /// Edits the space under `root` (as the register holds it). Unless [`shared`](Self::shared) says otherwise, each of
+    /// its tables is taken to be reached in one way only.
+    pub fn new(format: F, memory: &'a mut M, tables: &'a mut A, root: u64) -> Self {
+        Self { format, memory, tables, root, sharing: None, free_empty: false }
+    }
+
+    /// With what a walk found of tables that are reached in several ways, and what to do with them.
+    ///
+    /// It describes the tables as they were walked: after an edit that made or freed tables, walk again.
+    pub fn shared(self, sharing: &'a Sharing, policy: OnShared) -> Self {
+        Self { sharing: Some((sharing, policy)), ..self }
+    }
+
+    /// Whether tables that an edit empties are unlinked and freed. Default: no. Shared ones never are.
+    pub fn free_empty(self, free_empty: bool) -> Self {
+        Self { free_empty, ..self }
+    }
+
+    /// Maps `range` to the physical addresses from `pa` on, with the largest pages that alignment and `options` allow.
+    ///
+    /// `attributes` are as [`Encode`] has them. Links that are made restrict nothing; links that are there and would
+    /// cap the attributes are an error, unless they may be widened (which grants more to whatever else hangs below).
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Range`], [`Unencodable`](EditError::Unencodable), [`Mapped`](EditError::Mapped),
+    /// [`Capped`](EditError::Capped), [`Malformed`](EditError::Malformed), [`Shared`](EditError::Shared),
+    /// [`Unreadable`](EditError::Unreadable), [`OutOfTables`](EditError::OutOfTables): nothing has changed;
+    /// [`Unwritable`](EditError::Unwritable): something may have.
+    pub fn map(
+        &mut self,
+        range: RangeInclusive<u64>,
+        pa: u64,
+        attributes: u64,
+        options: MapOptions,
+    ) -> Result<Flush, EditError> {
+        let (first, last) = Self::pages(&range)?;
+        if pa.checked_add(last - first).is_none() {
+            return Err(EditError::Unencodable { va: *range.start(), pa, attributes });
+        }
+        self.apply(Change::Map { offset: pa.wrapping_sub(first), attributes, options }, first, last)
+    }
+
+    /// Takes away what `range` maps. Large pages that it cuts are split; entries that are absent stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map), but for [`EditError::Mapped`] and [`EditError::Capped`].
+    pub fn unmap(&mut self, range: RangeInclusive<u64>) -> Result<Flush, EditError> {
+        let (first, last) = Self::pages(&range)?;
+        self.apply(Change::Unmap, first, last)
+    }
+
+    /// Changes the attributes of the pages in `range`. Large pages that it cuts are split.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map), with [`EditError::NotMapped`] (unless holes are skipped) in place of
+    /// [`EditError::Mapped`].
+    pub fn protect(
+        &mut self,
+        range: RangeInclusive<u64>,
+        protection: Protection,
+    ) -> Result<Flush, EditError> {
+        let (first, last) = Self::pages(&range)?;
+        self.apply(Change::Protect(protection), first, last)
+    }
+
+    /// Replaces tables that lie whole in `range` by large pages, where these map the same with the same rights. Accessed
+    /// and dirty bits of the pages are joined.
+    ///
+    /// # Errors
+    ///
+    /// As [`unmap`](Self::unmap).
+    pub fn collapse(&mut self, range: RangeInclusive<u64>) -> Result<Flush, EditError> {
+        let (first, last) = Self::pages(&range)?;
+        self.apply(Change::Collapse, first, last)
+    }
+
+    /// The range without sign extension, if it is one of whole pages.
+    fn pages(range: &RangeInclusive<u64>) -> Result<(u64, u64), EditError> {
+        let (first, last) = (*range.start(), *range.end());
+        let offset = (1u64 << F::PAGE_SHIFT) - 1;
+        let whole = first & offset == 0 && last & offset == offset;
+        let spans_hole = F::SIGN_EXTENDED && (first ^ last) >> 63 != 0;
+        if !whole || first > last || spans_hole || !F::is_canonical(first) || !F::is_canonical(last) {
+            return Err(EditError::Range { first, last });
+        }
+        Ok((first & F::VA_MASK, last & F::VA_MASK))
+    }
+
+    fn apply(&mut self, change: Change, first: u64, last: u64) -> Result<Flush, EditError> {
+        let mut plan = Pass::new(self, change, first, last, Phase::Plan { needed: Vec::new() });
+        plan.run()?;
+        let needed = plan.needed();
+        let reserved = self.reserve(&needed)?;
+        let mut commit = Pass::new(self, change, first, last, Phase::Commit { reserved });
+        let done = commit.run();
+        let (flush, unused) = commit.finish();
+        // The plan and the commit see the same tables, so that nothing is left over, unless the commit failed.
+        for (table, request) in unused {
+            self.tables.release(table, &request);
+        }
+        done.map(|()| flush)
+    }
+
+    /// As many tables as the plan needs, or none.
+    fn reserve(&mut self, needed: &[TableRequest]) -> Result<Vec<(u64, TableRequest)>, EditError> {
+        let mut reserved = Vec::new();
+        for request in needed {
+            match self.tables.allocate(request) {
+                Some(table) => reserved.push((table, *request)),
+                None => {
+                    let error = EditError::OutOfTables { needed: needed.len(), got: reserved.len() };
+                    for (table, request) in reserved {
+                        self.tables.release(table, &request);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        // Taken from the end, in the order of the plan.
+        reserved.reverse();
+        Ok(reserved)
+    }
+}

@@ -1,0 +1,83 @@
+//! Where tables come from, and where they go.
+
+use crate::{Encode, Geometry, Level, MIN_TABLE_ALIGNMENT};
+
+/// What a new table needs of its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableRequest {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its alignment in bytes: a power of two.
+    pub alignment: u64,
+    /// The highest address that its last byte can have.
+    pub highest: u64,
+}
+
+impl TableRequest {
+    /// What a table at `level` needs.
+    pub fn of<F: Encode>(format: &F, level: Level) -> Self {
+        let bytes = F::table_bytes(level) as u64;
+        Self {
+            bytes,
+            alignment: bytes.max(MIN_TABLE_ALIGNMENT),
+            highest: format.highest_table_address(level),
+        }
+    }
+}
+
+/// Gives out memory for tables. What that memory holds does not matter: whoever asks for a table writes all of it.
+pub trait TableAllocator {
+    /// The physical address of memory for one table; none where there is no more.
+    fn allocate(&mut self, request: &TableRequest) -> Option<u64>;
+
+    /// Takes back a table that nothing links any more, or that never came into use.
+    fn release(&mut self, table: u64, request: &TableRequest);
+}
+
+impl<A: TableAllocator + ?Sized> TableAllocator for &mut A {
+    fn allocate(&mut self, request: &TableRequest) -> Option<u64> {
+        (**self).allocate(request)
+    }
+    fn release(&mut self, table: u64, request: &TableRequest) {
+        (**self).release(table, request);
+    }
+}
+
+/// Tables from a stretch of physical memory, in ascending order; what is released is not used again.
+///
+/// ```
+/// use pt_core::{BumpTables, TableAllocator, TableRequest};
+///
+/// let mut tables = BumpTables::new(0x1100..=0x3fff);
+/// let page = TableRequest { bytes: 4096, alignment: 4096, highest: u64::MAX };
+/// assert_eq!(tables.allocate(&page), Some(0x2000));
+/// assert_eq!(tables.allocate(&page), Some(0x3000));
+/// assert_eq!(tables.allocate(&page), None);
+/// ```
+#[derive(Clone, Debug)]
+pub struct BumpTables {
+    next: Option<u64>,
+    last: u64,
+}
+
+impl BumpTables {
+    /// Gives out tables from `range`, both ends included.
+    pub const fn new(range: core::ops::RangeInclusive<u64>) -> Self {
+        Self { next: Some(*range.start()), last: *range.end() }
+    }
+}
+
+impl TableAllocator for BumpTables {
+    fn allocate(&mut self, request: &TableRequest) -> Option<u64> {
+        let mask = request.alignment.checked_sub(1)?;
+        let table = self.next?.checked_add(mask)? & !mask;
+        let last = table.checked_add(request.bytes.checked_sub(1)?)?;
+        if last > self.last.min(request.highest) {
+            return None;
+        }
+        self.next = last.checked_add(1);
+        Some(table)
+    }
+
+    fn release(&mut self, _: u64, _: &TableRequest) {}
+}

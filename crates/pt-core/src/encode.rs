@@ -1,0 +1,36 @@
+//! How a format writes entries: what [`Format`] reads, backwards.
+
+use crate::{Format, Level};
+
+/// A paging format whose tables can be edited.
+///
+/// *Attributes* are everything in a leaf but its address and what marks it as a leaf of its level: rights, cache bits,
+/// accessed and dirty, keys, software bits. They are raw bits in the layout of a level-1 entry, whatever the level of
+/// the page, so that splitting and joining pages changes no attribute.
+///
+/// # Laws
+///
+/// - `decode(level, leaf(level, page, attributes)?)` is [`Entry::Leaf(page)`](crate::Entry::Leaf), and
+///   `attributes(level, …)` of it gives back what was put in, less bits that are not attributes;
+/// - for every leaf `raw` at `page`, `leaf(level, page, attributes(level, raw))` is `raw`;
+/// - `decode(level, link(level, table)?)` is [`Entry::Table(table)`](crate::Entry::Table), and restricts no right;
+/// - `widen` only ever gives rights, and is the identity where the link does not cap what is asked for.
+pub trait Encode: Format {
+    /// The attributes of a page that permits as little as an entry can say.
+    const RESTRICTED: u64;
+
+    /// A link to `table` that restricts nothing; none where the entry cannot hold the address, or links no table.
+    fn link(&self, level: Level, table: u64) -> Option<u64>;
+
+    /// A page; none where the level has no pages, or the entry cannot hold the address.
+    fn leaf(&self, level: Level, page: u64, attributes: u64) -> Option<u64>;
+
+    /// The attributes of a leaf.
+    fn attributes(&self, level: Level, raw: u64) -> u64;
+
+    /// The link `raw` with the restrictions lifted that would cap a page of these attributes below it.
+    fn widen(&self, level: Level, raw: u64, attributes: u64) -> u64;
+
+    /// The highest address that the last byte of a table at `level` can have.
+    fn highest_table_address(&self, level: Level) -> u64;
+}
