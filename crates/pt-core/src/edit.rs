@@ -304,16 +304,14 @@ impl<'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Editor<'a
     fn reserve(&mut self, needed: &[TableRequest]) -> Result<Vec<(u64, TableRequest)>, EditError> {
         let mut reserved = Vec::new();
         for request in needed {
-            match self.tables.allocate(request) {
-                Some(table) => reserved.push((table, *request)),
-                None => {
-                    let error = EditError::OutOfTables { needed: needed.len(), got: reserved.len() };
-                    for (table, request) in reserved {
-                        self.tables.release(table, &request);
-                    }
-                    return Err(error);
+            let Some(table) = self.tables.allocate(request) else {
+                let error = EditError::OutOfTables { needed: needed.len(), got: reserved.len() };
+                for (table, request) in reserved {
+                    self.tables.release(table, &request);
                 }
-            }
+                return Err(error);
+            };
+            reserved.push((table, *request));
         }
         // Taken from the end, in the order of the plan.
         reserved.reverse();

@@ -1,5 +1,7 @@
 //! Edits where tables are shared or links cap rights, and the defects of others that concern editing.
 
+use std::ops::RangeInclusive;
+
 use pt_amd64::FourLevel;
 use pt_core::{
     BumpTables, EditError, Editor, Event, Flush, Geometry, Level, MapOptions, OnShared, Options, Protection,
@@ -152,7 +154,7 @@ fn ranges_that_are_no_pages_are_refused() {
     for range in [
         0x1..=0xfff,
         0..=0x1000,
-        0x1000..=0xfff,
+        RangeInclusive::new(0x1000, 0xfff),
         0x7fff_ffff_f000..=HIGH + 0xfff,
         1 << 47..=(1 << 47) + 0xfff,
     ] {
@@ -168,7 +170,7 @@ fn ranges_that_are_no_pages_are_refused() {
     assert_eq!(at(&memory, 0x1000, u64::MAX), Some(0x7fff));
 }
 
-/// x86_64's `update_flags` on a table entry makes the pointer a huge page; a failed `map` of several peers leaves
+/// The `x86_64` crate's `update_flags` on a table entry makes the pointer a huge page; a failed `map` of several peers leaves
 /// widened parents or half a region behind.
 #[test]
 fn defect_17_protecting_never_turns_a_link_into_a_page_and_failure_leaves_nothing() {
