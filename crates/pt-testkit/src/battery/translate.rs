@@ -36,6 +36,12 @@ impl<F: Format> OnMemory for Compare<'_, F> {
                 assert_eq!(Some(place), next, "extents follow one another");
                 let end = place + (extent.len - 1);
                 next = (Some(end) < last).then_some(end + 1);
+                let most = place | (self.decided(root, extent.va) - 1);
+                assert_eq!(
+                    Some(end),
+                    last.map(|last| last.min(most)),
+                    "an extent goes as far as its entry decides"
+                );
                 self.compare(root, extent.va, extent.to);
                 if seen % 16 == 0 {
                     self.compare_end(root, mode.canonical(end), &extent.to);
@@ -70,6 +76,23 @@ impl<F: Format> Compare<'_, F> {
             Err(other) => panic!("{other:?} is not known to the oracle"),
         };
         assert_eq!(engine, oracle, "at {va:#x} of {root:#x}");
+    }
+
+    /// How many bytes around `va` one entry decides about: its span, or that of a table that cannot be read. Of a root
+    /// that cannot be read each entry speaks for itself.
+    fn decided(&self, root: u64, va: u64) -> u64 {
+        let Case { mode, memory, .. } = self.case;
+        match translate(mode, memory, root, va) {
+            Ok(Found { level, .. })
+            | Err(Lost::Absent { level, .. } | Lost::Fault(Event::Malformed { level, .. })) => {
+                mode.entry_span(level)
+            }
+            Err(Lost::Fault(Event::Unreadable { level, .. })) if level < mode.levels() => {
+                mode.table_span(level)
+            }
+            Err(Lost::Fault(_)) => mode.entry_span(mode.levels()),
+            Err(Lost::NoSuchAddress) => unreachable!("extents are in the space"),
+        }
     }
 
     /// The last byte of an extent is decided by the same entry as the first.
