@@ -5,11 +5,12 @@
 //!
 //! Values are copied out of the file once, checked, and only the copies are used.
 
-use crate::cpu::{Cpu, Hint};
+use crate::cpu::Hint;
 use crate::error::{Checked, Defect};
 use crate::image::Contents;
 use crate::layout::{Layout, PHYSICAL_END, Piece};
 use crate::note::Notes;
+use crate::source::Source;
 use object::elf::{FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::{LittleEndian, ReadRef, elf};
@@ -30,7 +31,8 @@ type Endian = LittleEndian;
 const ENDIAN: Endian = LittleEndian;
 
 /// Reads a core. An error comes with the offset of what is wrong.
-pub(crate) fn parse(file: &[u8]) -> Checked<Contents> {
+pub(crate) fn parse(source: &Source) -> Checked<Contents> {
+    let file = source.bytes();
     if !file.starts_with(&MAGIC) {
         return Err((0, Defect::NotElf));
     }
@@ -46,13 +48,14 @@ pub(crate) fn parse(file: &[u8]) -> Checked<Contents> {
         return Err((IDENT_VERSION, Defect::Version(version)));
     }
     match elf::FileClass(class) {
-        elf::ELFCLASS32 => parse_class::<FileHeader32<Endian>>(file),
-        elf::ELFCLASS64 => parse_class::<FileHeader64<Endian>>(file),
+        elf::ELFCLASS32 => parse_class::<FileHeader32<Endian>>(source),
+        elf::ELFCLASS64 => parse_class::<FileHeader64<Endian>>(source),
         _ => Err((IDENT_CLASS, Defect::Class(class))),
     }
 }
 
-fn parse_class<H: FileHeader<Endian = Endian>>(file: &[u8]) -> Checked<Contents> {
+fn parse_class<H: FileHeader<Endian = Endian>>(source: &Source) -> Checked<Contents> {
+    let file = source.bytes();
     let header: &H = read(file, "header", 0, 0)?;
     let kind = header.e_type(ENDIAN);
     if kind != elf::ET_CORE {
@@ -84,9 +87,9 @@ fn parse_class<H: FileHeader<Endian = Endian>>(file: &[u8]) -> Checked<Contents>
     if pieces.is_empty() {
         return Err((table, Defect::NoMemory));
     }
-    let layout = Layout::new(pieces, file.len() as u64)?;
-    let (cpus, prstatus_count) = cpus(file, &notes, machine == elf::EM_X86_64)?;
-    Ok(Contents { layout, notes, cpus, prstatus_count, machine: Some(machine.0) })
+    let memory = Layout::new(pieces, std::slice::from_ref(source))?.into();
+    let (cpus, prstatus_count) = notes.cpus(file, Hint::FirstOf { x86_64: machine == elf::EM_X86_64 })?;
+    Ok(Contents { memory, notes, cpus, prstatus_count, machine: Some(machine.0) })
 }
 
 /// The table of program headers, and the file offset where it starts.
@@ -137,22 +140,8 @@ fn piece<P: ProgramHeader<Endian = Endian>>(segment: &P, described_at: u64) -> R
     }
     // Filtered segments have an offset of -1 in the class's width; without bytes it does not matter.
     let offset = if held == 0 { 0 } else { segment.p_offset(ENDIAN).into() };
-    let piece = Piece { start: physical, len, held, offset, described_at };
+    let piece = Piece { start: physical, len, held, file: 0, offset, described_at };
     Ok((len > 0 || held > 0).then_some(piece))
-}
-
-/// The CPUs in QEMU's notes, and how many there are by the notes that every core has.
-fn cpus(file: &[u8], notes: &Notes, x86_64: bool) -> Checked<(Vec<Cpu>, usize)> {
-    let mut cpus = Vec::new();
-    let mut prstatus_count = 0;
-    for (index, (offset, note)) in notes.iter(file).enumerate() {
-        prstatus_count += usize::from(note.is_prstatus());
-        if note.is_qemu_cpu() {
-            let hint = if cpus.is_empty() { Hint::FirstOf { x86_64 } } else { Hint::Another };
-            cpus.push(Cpu::from_qemu(&note, index, hint).map_err(|defect| (offset, defect))?);
-        }
-    }
-    Ok((cpus, prstatus_count))
 }
 
 /// The structure at `offset`; `described_at` is where the file says that it is there.

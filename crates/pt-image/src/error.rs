@@ -3,7 +3,7 @@
 //! Every message is one line: paths are quoted with their control characters escaped, and causes are spelled out in the
 //! message itself, so printing the error alone says everything.
 
-use crate::{Compression, Format};
+use crate::{Compression, Format, Region};
 use std::io;
 use std::path::PathBuf;
 
@@ -102,6 +102,17 @@ pub enum Error {
         /// What the fault is.
         defect: Defect,
     },
+    /// A region cannot be had from its file, or collides with another one.
+    #[error("region {region}: {defect}")]
+    Region {
+        /// The region, with its file.
+        region: Region,
+        /// What the fault is.
+        defect: Defect,
+    },
+    /// Nothing was given to make an image from.
+    #[error("no files were given")]
+    NoFiles,
     /// The file was modified after it was opened.
     #[error("{path:?}: was modified while in use")]
     Changed {
@@ -229,5 +240,29 @@ pub enum Defect {
         bytes: u64,
         /// The `size` field; 0 if the note is too short to have one.
         size: u32,
+    },
+    /// A header of a `LiME` dump does not begin with the magic number.
+    #[error("the range's header begins with {0:#010x} instead of 0x4c694d45")]
+    LimeMagic(u32),
+    /// A header of a `LiME` dump has another version.
+    #[error("LiME version {0} is not 1")]
+    LimeVersion(u32),
+    /// A range of a `LiME` dump ends before it starts, or covers all 2^64 addresses.
+    #[error("the range {start:#x}..={last:#x} is none")]
+    LimeRange {
+        /// Its first address.
+        start: u64,
+        /// Its last address.
+        last: u64,
+    },
+    /// The ranges that the caller gave are not those of the file.
+    #[error(
+        "the file has {file:#x} bytes, and the ranges that were given are {layout:#x} bytes long together"
+    )]
+    LayoutLength {
+        /// The bytes of the ranges, in all.
+        layout: u64,
+        /// The length of the file.
+        file: u64,
     },
 }

@@ -4,13 +4,11 @@ use crate::cpu::Cpu;
 use crate::decode::Compression;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::map::Mapping;
 use crate::note::{Note, Notes};
+use crate::source::Source;
 use pt_core::{Memory, Unreadable};
 use std::fmt;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// The format of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +18,12 @@ pub enum Format {
     Elf,
     /// Memory from physical address 0 on, without any header.
     Raw,
+    /// Ranges of memory, each after a header.
+    Lime,
+    /// A memory file of Firecracker: regions one after the other, without any header.
+    Firecracker,
+    /// Parts of files that the caller put in their places.
+    Regions,
 }
 
 impl fmt::Display for Format {
@@ -27,35 +31,39 @@ impl fmt::Display for Format {
         f.pad(match self {
             Self::Elf => "ELF core",
             Self::Raw => "raw image",
+            Self::Lime => "LiME dump",
+            Self::Firecracker => "Firecracker memory file",
+            Self::Regions => "set of regions",
         })
     }
 }
 
 /// What a format's reader finds in a file.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Contents {
-    pub(crate) layout: Layout,
+    pub(crate) memory: Held,
     pub(crate) notes: Notes,
     pub(crate) cpus: Vec<Cpu>,
     pub(crate) prstatus_count: usize,
     pub(crate) machine: Option<u16>,
 }
 
-/// The bytes of an image file, decoded.
-pub(crate) enum Bytes {
-    /// In the file itself.
-    Mapped { mapping: Mapping, file: File, len: u64, modified: Option<SystemTime> },
-    /// In memory.
-    Owned(Vec<u8>),
+/// Where the memory is.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// In the files as it is.
+    Plain(Layout),
 }
 
-impl Bytes {
-    #[inline]
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Mapped { mapping, .. } => mapping,
-            Self::Owned(bytes) => bytes,
-        }
+impl Default for Held {
+    fn default() -> Self {
+        Self::Plain(Layout::default())
+    }
+}
+
+impl From<Layout> for Held {
+    fn from(layout: Layout) -> Self {
+        Self::Plain(layout)
     }
 }
 
@@ -88,8 +96,8 @@ pub struct MemoryRange {
 pub struct Image {
     pub(crate) path: PathBuf,
     pub(crate) format: Format,
-    pub(crate) compression: Option<Compression>,
-    pub(crate) bytes: Bytes,
+    /// At least one. Notes are in the first.
+    pub(crate) sources: Vec<Source>,
     pub(crate) contents: Contents,
 }
 
@@ -104,19 +112,20 @@ impl Image {
         self.format
     }
 
-    /// How the file was compressed.
+    /// How the file was compressed; of several files, the first that was.
     pub fn compression(&self) -> Option<Compression> {
-        self.compression
+        self.sources.iter().find_map(|source| source.compression)
     }
 
-    /// Whether the bytes are mapped from the file, rather than in memory.
+    /// Whether all bytes are mapped from the file or files, rather than in memory.
     pub fn is_mapped(&self) -> bool {
-        matches!(self.bytes, Bytes::Mapped { .. })
+        self.sources.iter().all(Source::is_mapped)
     }
 
     /// The guest's memory, in ascending order. Ranges do not overlap; neighbours may touch.
     pub fn ranges(&self) -> impl ExactSizeIterator<Item = MemoryRange> + Clone {
-        let pieces = self.contents.layout.pieces().iter();
+        let Held::Plain(layout) = &self.contents.memory;
+        let pieces = layout.pieces().iter();
         pieces.map(|piece| MemoryRange { start: piece.start, len: piece.len, held: piece.held })
     }
 
@@ -140,9 +149,13 @@ impl Image {
         self.contents.prstatus_count
     }
 
+    fn first(&self) -> &[u8] {
+        self.sources.first().map_or(&[], Source::bytes)
+    }
+
     /// The notes of an ELF core, in file order, those with CPU state included.
     pub fn notes(&self) -> impl ExactSizeIterator<Item = Note<'_>> + Clone {
-        self.contents.notes.iter(self.bytes.as_slice()).map(|(_, note)| note)
+        self.contents.notes.iter(self.first()).map(|(_, note)| note)
     }
 
     /// Whether QEMU, or a VMM that writes the same notes, wrote the image.
@@ -155,7 +168,7 @@ impl Image {
         self.contents.machine
     }
 
-    /// Whether the file is as it was when it was opened, as far as its length and modification time tell. Images that are
+    /// Whether every file is as it was when it was opened, as far as its length and modification time tell. Images that are
     /// in memory cannot change.
     ///
     /// # Errors
@@ -163,16 +176,7 @@ impl Image {
     /// - [`Error::Changed`]: the file was modified;
     /// - [`Error::Read`]: the system does not say.
     pub fn check_unchanged(&self) -> Result<(), Error> {
-        let Bytes::Mapped { file, len, modified, .. } = &self.bytes else {
-            return Ok(());
-        };
-        let path = || self.path.clone();
-        let now = file.metadata().map_err(|cause| Error::Read { path: path(), cause })?;
-        if now.len() == *len && now.modified().ok() == *modified {
-            Ok(())
-        } else {
-            Err(Error::Changed { path: path() })
-        }
+        self.sources.iter().try_for_each(Source::check_unchanged)
     }
 }
 
@@ -180,11 +184,15 @@ impl Memory for Image {
     type Buffer = [u8; 4096];
 
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
-        self.contents.layout.read(self.bytes.as_slice(), address, into)
+        match &self.contents.memory {
+            Held::Plain(layout) => layout.read(&self.sources, address, into),
+        }
     }
 
     fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
-        self.contents.layout.lend(self.bytes.as_slice(), address, len)
+        match &self.contents.memory {
+            Held::Plain(layout) => layout.lend(&self.sources, address, len),
+        }
     }
 }
 
@@ -193,7 +201,8 @@ impl fmt::Debug for Image {
         f.debug_struct("Image")
             .field("path", &self.path)
             .field("format", &self.format)
-            .field("compression", &self.compression)
+            .field("files", &self.sources.len())
+            .field("compression", &self.compression())
             .field("mapped", &self.is_mapped())
             .field("ranges", &self.ranges().len())
             .field("memory_bytes", &self.memory_bytes())

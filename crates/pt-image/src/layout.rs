@@ -1,15 +1,16 @@
-//! Where in a file which physical memory lies: pieces in ascending order that do not overlap.
+//! Where in which file which physical memory lies: pieces in ascending order that do not overlap.
 //!
 //! ```text
 //! physical   0 ......... 0xa0000      0x100000 .............. 0x8000000
 //!            |   held   |     hole    |    held    | not held |
-//! file            [ 0x1000..0xa1000 ]   [ 0xa1000..0x200000 ]
+//! a file          [ 0x1000..0xa1000 ]   [ 0xa1000..0x200000 ]
 //! ```
 //!
-//! Invariant, established by [`Layout::new`] and relied upon by every read: the held bytes of each piece lie within the
-//! file, no piece ends past the last physical address, and each starts after the one before it ended.
+//! Invariant, established by [`Layout::new`] and relied upon by every read: the held bytes of each piece lie within
+//! its file, no piece ends past the last physical address, and each starts after the one before it ended.
 
 use crate::error::{Checked, Defect};
+use crate::source::Source;
 use pt_core::Unreadable;
 
 /// The first address that is not physical: x86 has at most 52 address bits.
@@ -24,6 +25,8 @@ pub(crate) struct Piece {
     pub(crate) len: u64,
     /// Its length in the file, from its start on.
     pub(crate) held: u64,
+    /// Which of the image's files holds it.
+    pub(crate) file: usize,
     /// The file offset of its first byte.
     pub(crate) offset: u64,
     /// The file offset of the header that says all this: what errors point at.
@@ -39,11 +42,12 @@ impl Piece {
     fn continues_with(&self, next: &Self) -> bool {
         self.held == self.len
             && self.end() == next.start
-            && (next.held == 0 || self.offset + self.held == next.offset)
+            && (next.held == 0 || (self.file == next.file && self.offset + self.held == next.offset))
     }
 
-    fn check(&self, file: u64) -> Result<(), Defect> {
+    fn check(&self, sources: &[Source]) -> Result<(), Defect> {
         let Self { start, len, held, offset, .. } = *self;
+        let file = sources.get(self.file).map_or(0, Source::len);
         if held > len {
             return Err(Defect::SegmentLength { start, len, held });
         }
@@ -64,11 +68,11 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Checks `pieces` against a file of `file` bytes, sorts them, and joins those that continue each other, so that a
+    /// Checks `pieces` against the files, sorts them, and joins those that continue each other, so that a
     /// table across two of them can still be lent. Empty ones are dropped.
-    pub(crate) fn new(mut pieces: Vec<Piece>, file: u64) -> Checked<Self> {
+    pub(crate) fn new(mut pieces: Vec<Piece>, sources: &[Source]) -> Checked<Self> {
         for piece in &pieces {
-            piece.check(file).map_err(|defect| (piece.described_at, defect))?;
+            piece.check(sources).map_err(|defect| (piece.described_at, defect))?;
         }
         pieces.retain(|piece| piece.len > 0);
         pieces.sort_unstable_by_key(|piece| (piece.start, piece.described_at));
@@ -105,18 +109,23 @@ impl Layout {
         (into < piece.len).then_some((piece, into))
     }
 
-    /// The `len` bytes at `address`, if one piece of `file` holds them all.
-    pub(crate) fn lend<'a>(&self, file: &'a [u8], address: u64, len: usize) -> Option<&'a [u8]> {
+    /// The `len` bytes at `address`, if one piece holds them all.
+    pub(crate) fn lend<'a>(&self, sources: &'a [Source], address: u64, len: usize) -> Option<&'a [u8]> {
         let (piece, into) = self.find(address)?;
         if len as u64 > piece.held.checked_sub(into)? {
             return None;
         }
         let start = usize::try_from(piece.offset + into).ok()?;
-        file.get(start..start + len)
+        sources.get(piece.file)?.bytes().get(start..start + len)
     }
 
     /// Copies the bytes at `address`, across pieces.
-    pub(crate) fn read(&self, file: &[u8], mut address: u64, mut to: &mut [u8]) -> Result<(), Unreadable> {
+    pub(crate) fn read(
+        &self,
+        sources: &[Source],
+        mut address: u64,
+        mut to: &mut [u8],
+    ) -> Result<(), Unreadable> {
         while !to.is_empty() {
             let (piece, into) = self.find(address).ok_or(Unreadable::Outside)?;
             let held = piece.held.saturating_sub(into);
@@ -124,7 +133,7 @@ impl Layout {
                 return Err(Unreadable::NotHeld);
             }
             let now = usize::try_from(held).map_or(to.len(), |held| held.min(to.len()));
-            let bytes = self.lend(file, address, now).ok_or(Unreadable::Failed)?;
+            let bytes = self.lend(sources, address, now).ok_or(Unreadable::Failed)?;
             let (filled, rest) = to.split_at_mut(now);
             filled.copy_from_slice(bytes);
             to = rest;

@@ -1,4 +1,4 @@
-//! Images of guest physical memory, as files: ELF cores with CPU state, and raw memory.
+//! Images of guest physical memory, as files: dumps with CPU state, and memory alone.
 //!
 //! [`Image::open`] recognises the format by content, takes xz or zstd off, and gives a [`pt_core::Memory`] that lends the
 //! bytes of tables from the mapped file. [`Cpu`] says how each CPU translated, as far as the file tells.
@@ -18,6 +18,9 @@
 //! | file | memory | CPU state |
 //! |---|---|---|
 //! | ELF32 or ELF64 core (QEMU `dump-guest-memory`, Cloud Hypervisor) | `PT_LOAD` at `p_paddr`, with holes | QEMU's notes |
+//! | `LiME` dump | each range where its header says | none |
+//! | Firecracker memory file ([`OpenOptions::format`], [`OpenOptions::layout`]) | regions one after the other | none |
+//! | parts of files ([`Image::open_regions`]) | where each [`Region`] says | none |
 //! | anything else | from physical address 0 on | none |
 //!
 //! Files are untrusted: whatever the bytes, opening and reading end in a value or in an [`Error`] that says where and why,
@@ -32,16 +35,24 @@ mod cpu;
 mod decode;
 mod elf;
 mod error;
+mod firecracker;
+mod headerless;
+mod holes;
 mod image;
 mod layout;
+mod lime;
 mod map;
 mod note;
 mod open;
+mod options;
 mod raw;
+mod region;
+mod source;
 
 pub use cpu::{Cpu, GeneralRegisters, SegmentRegister, SegmentRegisters};
 pub use decode::Compression;
 pub use error::{Defect, Error};
 pub use image::{Format, Image, MemoryRange};
 pub use note::Note;
-pub use open::OpenOptions;
+pub use options::OpenOptions;
+pub use region::{Region, RegionError};

@@ -3,6 +3,7 @@
 //! Notes are kept as they are, in file order, those that are understood included: whoever writes the image again writes
 //! them again.
 
+use crate::cpu::{Cpu, Hint};
 use crate::error::{Checked, Defect};
 use std::ops::Range;
 
@@ -81,6 +82,21 @@ impl Notes {
             self.notes.push(Place { name, kind, bytes });
         }
         Ok(())
+    }
+
+    /// The CPUs in QEMU's notes, and how many there are by the notes that every core has. `first` is what the rest of the
+    /// image says about the first CPU.
+    pub(crate) fn cpus(&self, file: &[u8], first: Hint) -> Checked<(Vec<Cpu>, usize)> {
+        let mut cpus = Vec::new();
+        let mut prstatus_count = 0;
+        for (index, (offset, note)) in self.iter(file).enumerate() {
+            prstatus_count += usize::from(note.is_prstatus());
+            if note.is_qemu_cpu() {
+                let hint = if cpus.is_empty() { first } else { Hint::Another };
+                cpus.push(Cpu::from_qemu(&note, index, hint).map_err(|defect| (offset, defect))?);
+            }
+        }
+        Ok((cpus, prstatus_count))
     }
 
     /// How many there are.

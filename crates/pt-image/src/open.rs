@@ -8,62 +8,12 @@
 //!
 //! Only one layer of compression is taken off. A new format is a line in [`detect`], a line in [`parse`] and a module.
 
-use crate::decode::{Compression, read_all};
 use crate::error::{Checked, Error};
-use crate::image::{Bytes, Contents, Format, Image};
-use crate::{elf, map, raw};
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use crate::headerless::{self, Stretch};
+use crate::image::{Contents, Format, Image};
+use crate::source::Source;
+use crate::{OpenOptions, Region, elf, firecracker, lime, raw};
 use std::path::{Path, PathBuf};
-
-/// How images are opened.
-///
-/// ```
-/// let options = pt_image::OpenOptions::new().decode_limit(1 << 30).map(false);
-/// # let _ = options;
-/// ```
-#[derive(Clone, Debug)]
-pub struct OpenOptions {
-    decode_limit: u64,
-    format: Option<Format>,
-    map: bool,
-}
-
-impl Default for OpenOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl OpenOptions {
-    /// What [`decode_limit`](Self::decode_limit) is unless set: 4 GiB.
-    pub const DEFAULT_DECODE_LIMIT: u64 = 4 << 30;
-
-    /// The defaults: a limit of 4 GiB, the format by content, files mapped.
-    pub const fn new() -> Self {
-        Self { decode_limit: Self::DEFAULT_DECODE_LIMIT, format: None, map: true }
-    }
-
-    /// The most bytes that an image may have in memory: decoded, or read because it cannot be mapped. Mapped files have
-    /// no limit.
-    pub const fn decode_limit(mut self, bytes: u64) -> Self {
-        self.decode_limit = bytes;
-        self
-    }
-
-    /// The format of the decoded bytes, instead of what they look like. Raw memory may begin with anything.
-    pub const fn format(mut self, format: Format) -> Self {
-        self.format = Some(format);
-        self
-    }
-
-    /// Whether files are mapped (the default) or read into memory, within the limit. A file that somebody may still be
-    /// writing to should be read.
-    pub const fn map(mut self, map: bool) -> Self {
-        self.map = map;
-        self
-    }
-}
 
 impl Image {
     /// Opens the image at `path`. Its compression and format are recognised by content.
@@ -82,32 +32,7 @@ impl Image {
     /// - [`Error::Unsupported`]: it is of a known format that is not read;
     /// - [`Error::Malformed`]: it contradicts its format.
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let owned = || path.to_owned();
-        let mut file = File::open(path).map_err(|cause| Error::Open { path: owned(), cause })?;
-        let cannot_read = |cause| Error::Read { path: owned(), cause };
-        let metadata = file.metadata().map_err(cannot_read)?;
-        if metadata.is_dir() {
-            return Err(Error::Directory { path: owned() });
-        }
-        let start = read_start(&mut file).map_err(cannot_read)?;
-        let compression = Compression::detect(&start);
-        let bytes = match compression {
-            // A file without a length, as in /proc, may still have content.
-            None if options.map && metadata.is_file() && metadata.len() > 0 => {
-                let mapping = map::map(&file).map_err(|cause| Error::Map { path: owned(), cause })?;
-                Bytes::Mapped { mapping, file, len: metadata.len(), modified: metadata.modified().ok() }
-            }
-            _ => {
-                // The start was consumed, and a pipe cannot be rewound.
-                let input = BufReader::with_capacity(1 << 16, io::Cursor::new(start).chain(file));
-                Bytes::Owned(match compression {
-                    Some(compression) => compression.decode(path, input, options.decode_limit)?,
-                    None => read_all(path, input, options.decode_limit)?,
-                })
-            }
-        };
-        Self::from_parts(path.to_owned(), compression, bytes, options)
+        Self::from_source(Source::open(path.as_ref(), options)?, options)
     }
 
     /// Takes an image that is already in memory, compressed or not. `name` stands in for the path.
@@ -120,64 +45,75 @@ impl Image {
         bytes: Vec<u8>,
         options: &OpenOptions,
     ) -> Result<Self, Error> {
-        let name = name.into();
-        let compression = Compression::detect(&bytes);
-        let bytes = match compression {
-            Some(compression) => compression.decode(&name, &bytes[..], options.decode_limit)?,
-            None => bytes,
-        };
-        Self::from_parts(name, compression, Bytes::Owned(bytes), options)
+        Self::from_source(Source::from_bytes(name.into(), bytes, options)?, options)
     }
 
-    fn from_parts(
-        path: PathBuf,
-        compression: Option<Compression>,
-        bytes: Bytes,
-        options: &OpenOptions,
-    ) -> Result<Self, Error> {
-        let file = bytes.as_slice();
-        if file.is_empty() {
-            return Err(Error::Empty { path });
+    /// Puts parts of files together, each where its [`Region`] says. Regions may come in any order; a file may be used
+    /// by several. What the files contain is taken for memory, whatever it looks like; xz and zstd are taken off.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NoFiles`]: there is no region;
+    /// - [`Error::Region`]: a region goes past the end of its file or of the physical addresses, or overlaps another;
+    /// - as [`Image::open`], for each file.
+    pub fn open_regions(regions: &[Region], options: &OpenOptions) -> Result<Self, Error> {
+        let first = regions.first().ok_or(Error::NoFiles)?;
+        let mut sources: Vec<Source> = Vec::new();
+        let mut stretches = Vec::new();
+        for (index, region) in regions.iter().enumerate() {
+            let known = sources.iter().position(|source| source.path == region.path);
+            let file = known.unwrap_or(sources.len());
+            if known.is_none() {
+                sources.push(Source::open(&region.path, options)?);
+            }
+            let len = region.len.unwrap_or_else(|| sources[file].len().saturating_sub(region.offset).max(1));
+            let &Region { start, offset, .. } = region;
+            stretches.push(Stretch { start, len, file, offset, described_at: index as u64 });
         }
+        match headerless::parse(&stretches, &sources) {
+            Ok(contents) => Ok(Self { path: first.path.clone(), format: Format::Regions, sources, contents }),
+            Err((index, defect)) => Err(Error::Region { region: regions[index as usize].clone(), defect }),
+        }
+    }
+
+    fn from_source(source: Source, options: &OpenOptions) -> Result<Self, Error> {
+        let path = source.path.clone();
         let format = match options.format {
             Some(format) => format,
-            None => match detect(file) {
+            None => match detect(source.bytes()) {
                 Ok(format) => format,
                 Err((format, hint)) => return Err(Error::Unsupported { path, format, hint }),
             },
         };
-        match parse(format, file) {
-            Ok(contents) => Ok(Self { path, format, compression, bytes, contents }),
+        match parse(format, &source, options) {
+            Ok(contents) => Ok(Self { path, format, sources: vec![source], contents }),
             Err((offset, defect)) => Err(Error::Malformed { path, format, offset, defect }),
         }
     }
 }
 
-fn read_start(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut start = Vec::new();
-    file.take(16).read_to_end(&mut start)?;
-    Ok(start)
-}
-
-fn parse(format: Format, file: &[u8]) -> Checked<Contents> {
+fn parse(format: Format, source: &Source, options: &OpenOptions) -> Checked<Contents> {
     match format {
-        Format::Elf => elf::parse(file),
-        Format::Raw => raw::parse(file),
+        Format::Elf => elf::parse(source),
+        Format::Lime => lime::parse(source),
+        Format::Firecracker => firecracker::parse(source, &options.layout),
+        Format::Raw | Format::Regions => raw::parse(source),
     }
 }
 
 /// What the bytes look like. A format that is known but not read is an error (its name, and what can be done): taking
 /// it for raw memory would give wrong answers.
 fn detect(file: &[u8]) -> Result<Format, (&'static str, &'static str)> {
+    const READ: [(&[u8], Format); 2] = [(&elf::MAGIC, Format::Elf), (&lime::MAGIC, Format::Lime)];
     const KNOWN: [(&[u8], &str, &str); 5] = [
         (b"KDUMP   ", "a kdump-compressed dump", ""),
         (b"makedumpfile\0\0\0\0", "a flattened kdump-compressed dump", ""),
-        (b"EMiL\x01\0\0\0", "a LiME dump", ""),
+        (b"AVML\x02\0\0\0", "a compressed AVML dump", "; avml-convert makes a LiME dump of it"),
         (b"\x1f\x8b\x08", "gzip compression", "; decompress it first"),
         (b"QEVM\0\0\0\x03", "a QEMU migration stream", "; dump-guest-memory writes what is read"),
     ];
-    if file.starts_with(&elf::MAGIC) {
-        return Ok(Format::Elf);
+    if let Some(&(_, format)) = READ.iter().find(|(magic, _)| file.starts_with(magic)) {
+        return Ok(format);
     }
     match KNOWN.iter().find(|(magic, ..)| file.starts_with(magic)) {
         Some(&(_, format, hint)) => Err((format, hint)),

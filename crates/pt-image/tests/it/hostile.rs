@@ -26,7 +26,7 @@ fn small(class64: bool) -> CoreFile {
 }
 
 /// Uses all that an image offers.
-fn exercise(image: &Image) {
+pub(crate) fn exercise(image: &Image) {
     let _ = format!("{image:?}");
     for cpu in image.cpus() {
         let _ = (cpu.mode(), cpu.control_registers());
@@ -52,7 +52,7 @@ fn exercise(image: &Image) {
 }
 
 #[track_caller]
-fn clear(error: &Error) {
+pub(crate) fn clear(error: &Error) {
     let message = error.to_string();
     assert!(message.starts_with("\"test\": ") && !message.contains('\n'), "{message}");
 }

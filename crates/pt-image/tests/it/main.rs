@@ -6,4 +6,6 @@ mod corpus;
 mod cpu;
 mod elf;
 mod files;
+mod headerless;
 mod hostile;
+mod lime;
