@@ -63,8 +63,8 @@ pub struct Table<R> {
     pub link: Link,
     /// The rights of the path down to and including that link.
     pub rights: R,
-    /// The first visit of the same physical table, where it was met before at another depth or, when the range cuts
-    /// it differently here, through another window.
+    /// The first visit of the same physical table, where it was met before: at another depth, through another window
+    /// where the range cuts it differently here, or as a root that is read again.
     pub first_met: Option<TableId>,
 }
 

@@ -54,12 +54,16 @@
 extern crate alloc;
 
 #[cfg(feature = "alloc")]
+mod compare;
+#[cfg(feature = "alloc")]
 mod count;
 #[cfg(feature = "alloc")]
 mod edit;
 mod encode;
 mod event;
 mod format;
+#[cfg(feature = "alloc")]
+mod frames;
 mod memory;
 pub mod raw;
 #[cfg(feature = "alloc")]
@@ -70,6 +74,8 @@ mod visited;
 mod walk;
 
 #[cfg(feature = "alloc")]
+pub use compare::{CompareLimit, Difference, Finding, Mapped, Side, compare};
+#[cfg(feature = "alloc")]
 pub use count::{Counter, Reached, SpaceCounts, Total};
 #[cfg(feature = "alloc")]
 pub use edit::{
@@ -79,6 +85,8 @@ pub use edit::{
 pub use encode::Encode;
 pub use event::{Absent, Alias, Cause, Event, Fault, Leaf, Link, Space, Table, TableId};
 pub use format::{Entry, Format, Geometry, Level, MAX_LEVELS, MIN_TABLE_ALIGNMENT, Permissions};
+#[cfg(feature = "alloc")]
+pub use frames::{FrameIndex, FrameUse};
 pub use memory::{Memory, MemoryMut, NoBuffer, Segment, Segments, SegmentsError, TableBuffer, Unreadable};
 #[cfg(feature = "alloc")]
 pub use record::{Expand, Recording};

@@ -37,6 +37,8 @@ pub enum Known {
         owner: Space,
         /// Where its owner has it.
         va: u64,
+        /// The first visit of the same table.
+        first_met: TableId,
     },
     /// It could not be read.
     Unreadable(Unreadable),
@@ -148,7 +150,8 @@ mod with_alloc {
             while at != NONE {
                 let record = &self.records[at as usize];
                 if record.level == key.level && record.cut == key.cut {
-                    return Known::Met { id: TableId(at), owner: record.owner, va: record.va };
+                    let first_met = TableId(head);
+                    return Known::Met { id: TableId(at), owner: record.owner, va: record.va, first_met };
                 }
                 at = record.next;
             }

@@ -53,7 +53,10 @@ pub struct Walk<'a, F: Format, M: Memory + ?Sized, V> {
     repeated_roots: RepeatedRoots,
     limits: Limits,
     visited: V,
-    tables: u64,
+    /// Tables read, those that could not be included.
+    reads: u64,
+    /// Tables introduced.
+    tables: u32,
     events: u64,
     /// The index of the next root, and so one more than the current space.
     next_root: usize,
@@ -172,6 +175,7 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
             // Table numbers are 32 bits wide, and the last one ends the chains of visits.
             limits: Limits { tables: limits.tables.min(u64::from(u32::MAX)), ..limits },
             visited,
+            reads: 0,
             tables: 0,
             events: 0,
             next_root: 0,
@@ -264,15 +268,16 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
         let first_met = match known {
             Known::Unreadable(why) => return unreadable(why),
             Known::New { first_met } => first_met,
-            Known::Met { id, .. } if read_again => Some(id),
-            Known::Met { id: table, owner, va: their_va } => {
+            Known::Met { first_met, .. } if read_again => Some(first_met),
+            Known::Met { id: table, owner, va: their_va, .. } => {
                 let alias = Alias { space, owner, table, level, address, our_va, their_va, link, rights };
                 return Ok(Event::Alias(alias));
             }
         };
-        if self.tables >= self.limits.tables {
+        if self.reads >= self.limits.tables {
             return Err(self.limit_reached(Resource::Tables, self.limits.tables, va));
         }
+        self.reads += 1;
         let from = if cut_at_start { F::index(level, first) } else { 0 };
         let to = if cut_at_end { F::index(level, last) } else { F::entries(level) - 1 };
         let depth = level.depth::<F>();
@@ -281,7 +286,7 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
             return unreadable(why);
         }
         self.open = depth + 1;
-        let id = TableId(self.tables as u32);
+        let id = TableId(self.tables);
         self.tables += 1;
         match known {
             Known::Met { .. } => self.visited.introduce_apart(key, space, our_va),

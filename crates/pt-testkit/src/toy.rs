@@ -20,7 +20,7 @@ use pt_core::{Entry, Format, Level, Permissions};
 pub struct Toy;
 
 /// Its only right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Writable(bool);
 
 impl Permissions for Writable {

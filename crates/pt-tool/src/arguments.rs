@@ -28,9 +28,13 @@ pub(crate) enum Command {
     Translate(TranslateArguments),
     /// Which tables are shared by which spaces, within a space, or at several depths
     Share(SpaceArguments),
+    /// Every root and address that maps a physical address or range
+    Find(FindArguments),
+    /// Where two spaces differ: two images, or two roots of one
+    Diff(DiffArguments),
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ImageArguments {
     /// ELF core (as QEMU's dump-guest-memory writes it) or raw memory file; xz and zstd are decoded
     #[arg(value_name = "IMAGE")]
@@ -44,7 +48,7 @@ pub(crate) struct ImageArguments {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct SpaceArguments {
     #[command(flatten)]
     pub(crate) image: ImageArguments,
@@ -90,6 +94,28 @@ pub(crate) struct TranslateArguments {
     /// Virtual addresses, hexadecimal
     #[arg(value_name = "VA", required = true, value_parser = hex)]
     pub(crate) addresses: Vec<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FindArguments {
+    #[command(flatten)]
+    pub(crate) spaces: SpaceArguments,
+    /// Physical addresses, or ranges of them with both ends included; hexadecimal
+    #[arg(value_name = "PA[..=PA]", required = true, value_parser = frames)]
+    pub(crate) frames: Vec<RangeInclusive<u64>>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiffArguments {
+    #[command(flatten)]
+    pub(crate) spaces: SpaceArguments,
+    /// The other image. Without it, two roots of the one image are compared
+    #[arg(value_name = "OTHER")]
+    pub(crate) after: Option<PathBuf>,
+}
+
+fn frames(word: &str) -> Result<RangeInclusive<u64>, String> {
+    if word.contains("..=") { range(word) } else { hex(word).map(|at| at..=at) }
 }
 
 fn paged_mode(word: &str) -> Result<Mode, String> {

@@ -1,5 +1,7 @@
 //! One module per command.
 
+pub(crate) mod diff;
+pub(crate) mod find;
 pub(crate) mod info;
 pub(crate) mod mem;
 pub(crate) mod share;

@@ -42,5 +42,7 @@ fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
         Command::Mem(arguments) => commands::mem::run(&arguments, out),
         Command::Translate(arguments) => commands::translate::run(&arguments, out),
         Command::Share(arguments) => commands::share::run(&arguments, out),
+        Command::Find(arguments) => commands::find::run(&arguments, out),
+        Command::Diff(arguments) => commands::diff::run(&arguments, out),
     }
 }

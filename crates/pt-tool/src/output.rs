@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 /// What is being said, where colour can help.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tone {
+    Plain,
     Heading,
     Fault,
     Muted,
@@ -31,6 +32,7 @@ impl Output {
     pub(crate) fn tone<T: fmt::Display>(&self, tone: Tone, value: T) -> Toned<T> {
         let style = match tone {
             _ if !self.coloured => Style::new(),
+            Tone::Plain => Style::new(),
             Tone::Heading => Style::new().bold(),
             Tone::Fault => AnsiColor::Red.on_default(),
             Tone::Muted => Style::new().dimmed(),

@@ -30,7 +30,7 @@ pub enum RepeatedRoots {
 /// How much a walk may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Tables introduced.
+    /// Tables read, those that turn out to be unreadable included: what is remembered grows with them.
     pub tables: u64,
     /// Events given out.
     pub events: u64,
@@ -77,7 +77,7 @@ impl Default for Options {
 /// The resource whose limit ended a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
-    /// Tables introduced.
+    /// Tables read.
     Tables,
     /// Events given out.
     Events,

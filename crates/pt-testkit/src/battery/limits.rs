@@ -1,5 +1,7 @@
 //! A limit ends a walk after exactly as much as it allows, and says what was reached.
 
+use std::collections::BTreeSet;
+
 use pt_core::{Format, Leaves, LimitReached, Limits, Options, Resource, Walk};
 
 use super::check;
@@ -34,7 +36,8 @@ fn choices(all: &[Event]) -> Vec<Limits> {
         let whole = whole as u64;
         [0, 1, whole / 2, whole.saturating_sub(1), whole, whole + 1]
     };
-    let tables = all.iter().filter(|event| event.is_table()).count();
+    let tables =
+        all.iter().filter(|event| event.is_table() || matches!(event, Event::Unreadable { .. })).count();
     let events = around(all.len()).map(|events| Limits { events, ..Limits::NONE });
     let tables = around(tables).map(|tables| Limits { tables, ..Limits::NONE });
     events.into_iter().chain(tables).collect()
@@ -42,25 +45,32 @@ fn choices(all: &[Event]) -> Vec<Limits> {
 
 /// What a walk with limits may give: so many of the events and then the limit, or all of them and none.
 ///
-/// Where no more tables are allowed, a link may end the walk before anyone has seen that its table cannot be read: the
-/// limit is on reading tables, and a fault would be one more read.
+/// The limit on tables is on reads, and a table that cannot be read is read once per depth and window, which the events
+/// do not show: it may have been new at each link to it but the first, or at none. So there is some play where tables
+/// cannot be read, and none where all can.
 fn cuts(all: &[Event], limits: Limits) -> Vec<(usize, Option<LimitReached>)> {
-    let (mut tables, mut cuts) = (0, Vec::new());
+    let (mut least, mut most, mut unreadable, mut cuts) = (0, 0, BTreeSet::new(), Vec::new());
     for (events, event) in (0..).zip(all) {
         let reached =
             |resource, limit| Some(LimitReached { resource, limit, space: event.space(), va: event.va() });
-        let at_most_read = event.is_table() || matches!(event, Event::Unreadable { .. });
-        if at_most_read && tables == limits.tables {
-            cuts.push((events, reached(Resource::Tables, tables)));
+        let refused = match event {
+            Event::Unreadable { level, table, .. } => Some(unreadable.insert((*level, *table))),
+            _ => None,
+        };
+        let surely_read = event.is_table() || refused == Some(true);
+        let maybe_read = event.is_table() || refused.is_some();
+        if maybe_read && (least..=most).contains(&limits.tables) {
+            cuts.push((events, reached(Resource::Tables, limits.tables)));
+        }
+        if surely_read && least >= limits.tables {
+            return cuts;
         }
         if events as u64 == limits.events {
             cuts.push((events, reached(Resource::Events, limits.events)));
             return cuts;
         }
-        if event.is_table() && tables == limits.tables {
-            return cuts;
-        }
-        tables += u64::from(event.is_table());
+        least += u64::from(surely_read);
+        most += u64::from(maybe_read);
     }
     cuts.push((all.len(), None));
     cuts

@@ -127,6 +127,47 @@ fn share_counts_what_is_shared() {
 }
 
 #[test]
+fn find_names_every_root_and_counts_the_other_paths() {
+    let image = guest("amd64-4level");
+    let find = |frames: &str| printed(["find", &image, "--root", "0x6168000", "--root", "0x6036000", frames]);
+    assert_eq!(
+        find("0x3307123"),
+        "0x3307123\n  \
+         root 0x6168000 ffff8ab683307123 -> 0x3307123, 1 x 4 KiB, rw- supervisor, and 1 more path\n  \
+         root 0x6168000 ffffffff85f07123 -> 0x3307123, 1 x 4 KiB, rw- supervisor, and 1 more path\n  \
+         root 0x6168000 0000000000400123 -> 0x3307123, 1 x 4 KiB, r-- user\n"
+    );
+    assert!(find("0xff0000000..=0xff0000fff").contains("not mapped by the 2 root(s)"));
+    assert_eq!(pt(["find", &image, "5..=1"]).status.code(), Some(2));
+}
+
+#[test]
+fn diff_of_two_roots_shows_the_user_half_and_skips_the_shared_kernel() {
+    let image = guest("amd64-4level");
+    let roots = ["--root", "0x6168000", "--root", "0x6036000"];
+    let text = printed(["diff", &image].into_iter().chain(roots));
+    assert!(text.lines().all(|line| line.starts_with("0000")), "{text}");
+    assert!(
+        text.contains(
+            "0000000000401000..=0000000000401fff     4 KiB  moved    0x3306000 r-x user -> 0x3309000"
+        )
+    );
+    assert!(text.contains("gone     0x3307000 r-- user"), "{text}");
+    assert_eq!(printed(["diff", &image, "--root", "0x6168000", "--root", "0x6168000"]), "");
+    fails_with(&["diff", &image, "--root", "0x6168000"], "name both with --root");
+}
+
+#[test]
+fn diff_of_two_images_compares_the_cpus_spaces() {
+    let (image, other) = (guest("i686-pae"), guest("i686-pae-nonx"));
+    assert_eq!(printed(["diff", &image, &image]), "");
+    let text = printed(["diff", &image, &other]);
+    assert!(text.contains("rights   0xfec00000 rw- supervisor -> 0xfec00000 rwx supervisor"), "{text}");
+    assert!(text.contains("appeared"), "{text}");
+    fails_with(&["diff", &image, &guest("amd64-4level")], "is pae");
+}
+
+#[test]
 fn a_reader_that_stops_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_pt"))
         .args(["tlb", &guest("xen-dom0")])
