@@ -79,6 +79,18 @@ fn roots_own_tables_in_the_order_of_the_list() {
     }
 }
 
+/// PCID, PWT and PCD of CR3 are not address. The id of a space is its root as it was given.
+#[test]
+fn roots_may_carry_flags() {
+    let mut tables = Tables::line(4);
+    tables.set(3, 0, 0x9000 | ALL_RIGHTS);
+    // SAFETY: reads are checked against the `Vec`, which nothing writes while it is borrowed.
+    let walked = unsafe { walk_va_spaces(&tables, &[0x018, 0], 0, 1 << 48) };
+    assert_eq!(walked[0].0, 0x018);
+    assert!(matches!(walked[0].1[..], [ThisSpace(page)] if page.phys_base == 0x9000));
+    assert!(matches!(walked[1].1[..], [AnotherSpace(shared)] if shared.space == 0x018 && shared.depth == 1));
+}
+
 /// Kernels keep such tables, so that every space sees what is mapped in them later.
 #[test]
 fn empty_tables_are_shared_too() {
