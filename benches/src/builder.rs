@@ -1,4 +1,5 @@
 //! Tables as upstream's own `map` builds them.
+#![allow(unsafe_code)]
 
 use std::cell::Cell;
 

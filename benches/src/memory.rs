@@ -1,4 +1,5 @@
 //! Tables in one `Vec<u8>`: a physical address is an offset.
+#![allow(unsafe_code)]
 
 use pt_core::raw::TableReadOps;
 

@@ -21,9 +21,9 @@ const ORDER: [&str; 9] = [
 const TESTKIT: &str = "pt-testkit";
 const BENCHES: &str = "pt-benches";
 
-/// Crates with one module that may be `unsafe`: the raw interface, and the one that maps files. They deny it
-/// elsewhere; all others forbid it.
-const WITH_UNSAFE: [&str; 4] = ["pt-core", "pt-amd64", "pt-i686", "pt-image"];
+/// Crates with modules that may be `unsafe`: the raw interface, the one that maps files, and those that implement the
+/// traits of peers. They deny it elsewhere; all others forbid it.
+const WITH_UNSAFE: [&str; 5] = ["pt-core", "pt-amd64", "pt-i686", "pt-image", BENCHES];
 
 pub(super) fn check(packages: &[Package], report: &mut Report) {
     let place = |name: &str| ORDER.iter().position(|&crate_| crate_ == name);

@@ -1,0 +1,34 @@
+//! Reading tables: ours, its peers and the floor, in one run.
+//!
+//! | module | measures |
+//! |---|---|
+//! | [`walk`] | one space of 512 leaf tables: events, the raw interface, upstream |
+//! | [`spaces`] | many spaces that share half of their tables |
+//! | [`translate`] | single addresses |
+//!
+//! Every walker's answer is checked before the first is timed, and all fields of what it reports are consumed. With
+//! `-- --test` everything runs once.
+#![allow(unsafe_code)]
+
+mod calls;
+mod spaces;
+mod translate;
+mod walk;
+
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn criterion() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(30)
+}
+
+criterion_group! {
+    name = reading;
+    config = criterion();
+    targets = walk::bench, spaces::bench, translate::bench
+}
+criterion_main!(reading);

@@ -1,0 +1,73 @@
+//! Single addresses of 1 GiB in 4 KiB pages: one again and again, and many without order.
+//!
+//! Ours gives address, level, raw entry, its place and the rights of the path. `x86_64` gives the address (by
+//! `translate_addr`), or frame, offset and the leaf's flags (by `translate`); upstream's iterator gives a mapping.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput};
+use pt_amd64::FourLevel;
+use pt_benches::{Fields, GIB, Mapped, Pattern, Scene, scrambled};
+use x86_64::VirtAddr;
+use x86_64::structures::paging::Translate;
+use x86_64::structures::paging::mapper::TranslateResult;
+
+use crate::calls;
+
+/// How many addresses are looked up per iteration: enough to touch most cache lines of the leaf tables.
+const ADDRESSES: u64 = 1 << 16;
+
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let scene = Scene::one(Pattern::Scattered, GIB);
+    let random: Vec<u64> = (0..ADDRESSES).map(|number| scrambled(number) & ((1 << 30) - 1)).collect();
+    addresses(criterion, "hot", &scene, &vec![random[0]; ADDRESSES as usize]);
+    addresses(criterion, "random", &scene, &random);
+}
+
+fn addresses(criterion: &mut Criterion, name: &str, scene: &Scene, addresses: &[u64]) {
+    let (bytes, root) = (scene.memory.bytes(), scene.roots[0]);
+    let (format, tables) = (FourLevel::default(), scene.memory.amd64(root));
+    let mut mapped = Mapped::new(bytes);
+    let mapped = mapped.space(root);
+    let translate = |va| pt_core::translate(&format, bytes, root, va);
+    for &va in addresses {
+        let pa = translate(va).expect("mapped").pa;
+        let page = calls::upstream_pages(tables, (va, 1)).next().expect("mapped");
+        assert_eq!(page.phys_base | (va & 0xfff), pa);
+        assert_eq!(mapped.translate_addr(VirtAddr::new(va)).expect("mapped").as_u64(), pa);
+    }
+
+    let mut group = criterion.benchmark_group(format!("translate-{name}"));
+    group.throughput(Throughput::Elements(ADDRESSES));
+    let mut time = |name: &str, translate: &dyn Fn(&[u64]) -> u64| {
+        group.bench_function(name, |b| b.iter(|| translate(black_box(addresses))));
+    };
+    time("all-fields", &|all| sum(all, |va| translate(va).fields()));
+    time("address", &|all| sum(all, |va| translate(va).map_or(0, |found| found.pa)));
+    time("x86_64-translate", &|all| sum(all, |va| flags_and_address(mapped.translate(VirtAddr::new(va)))));
+    time("x86_64-translate_addr", &|all| {
+        sum(all, |va| mapped.translate_addr(VirtAddr::new(va)).map_or(0, x86_64::PhysAddr::as_u64))
+    });
+    time("hyperlight", &|all| {
+        sum(all, |va| calls::upstream_pages(tables, (va, 1)).next().map_or(0, |page| page.fields()))
+    });
+    time("raw-pages", &|all| {
+        sum(all, |va| calls::our_pages(tables, (va, 1)).next().map_or(0, |page| page.fields()))
+    });
+    group.finish();
+}
+
+fn flags_and_address(result: TranslateResult) -> u64 {
+    match result {
+        TranslateResult::Mapped { frame, offset, flags } => {
+            frame.start_address().as_u64() ^ frame.size() ^ offset ^ flags.bits()
+        }
+        TranslateResult::NotMapped | TranslateResult::InvalidFrameAddress(_) => 0,
+    }
+}
+
+/// Each address is hidden from the optimiser, or a hot one would be looked up once.
+#[inline(always)]
+fn sum(addresses: &[u64], translate: impl Fn(u64) -> u64) -> u64 {
+    addresses.iter().fold(0, |sum, &va| sum.wrapping_add(translate(black_box(va))))
+}
