@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Find(FindArguments),
     /// Where two spaces differ: two images, or two roots of one
     Diff(DiffArguments),
+    /// Draw the spaces side by side, coloured by rights, shared tables once
+    Picture(PictureArguments),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -112,6 +114,15 @@ pub(crate) struct DiffArguments {
     /// The other image. Without it, two roots of the one image are compared
     #[arg(value_name = "OTHER")]
     pub(crate) after: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PictureArguments {
+    #[command(flatten)]
+    pub(crate) spaces: SpaceArguments,
+    /// The file to write, as SVG
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub(crate) output: PathBuf,
 }
 
 fn frames(word: &str) -> Result<RangeInclusive<u64>, String> {

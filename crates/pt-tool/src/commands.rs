@@ -4,6 +4,7 @@ pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod info;
 pub(crate) mod mem;
+pub(crate) mod picture;
 pub(crate) mod share;
 pub(crate) mod tlb;
 pub(crate) mod translate;

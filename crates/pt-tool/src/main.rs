@@ -44,5 +44,6 @@ fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
         Command::Share(arguments) => commands::share::run(&arguments, out),
         Command::Find(arguments) => commands::find::run(&arguments, out),
         Command::Diff(arguments) => commands::diff::run(&arguments, out),
+        Command::Picture(arguments) => commands::picture::run(&arguments, out),
     }
 }

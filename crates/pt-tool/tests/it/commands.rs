@@ -168,6 +168,34 @@ fn diff_of_two_images_compares_the_cpus_spaces() {
 }
 
 #[test]
+fn pictures_show_every_root_and_are_written_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("picture.svg");
+    for guest in crate::oracle::guests() {
+        let mut arguments =
+            vec!["picture".into(), guest.image().into_os_string(), "-o".into(), path.clone().into()];
+        arguments.extend(guest.roots.iter().flat_map(|root| ["--root".into(), root.into()]));
+        let said = printed(arguments);
+        assert!(said.ends_with(&format!(": {} spaces\n", guest.roots.len())), "{said}");
+        let svg = fs::read_to_string(&path).expect("a picture");
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>"), "{}", guest.variant);
+        assert!(svg.len() < 4 << 20, "{}: {} bytes", guest.variant, svg.len());
+        for root in &guest.roots {
+            assert!(
+                svg.contains(&format!("{root}\n</text>")) || svg.contains(&format!(">{root}<")),
+                "{root}"
+            );
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing unfinished is left");
+    let nowhere = folder.path().join("nowhere/picture.svg");
+    fails_with(
+        &["picture", &guest("memtest-x64"), "-o", nowhere.to_str().expect("text")],
+        "cannot be written",
+    );
+}
+
+#[test]
 fn a_reader_that_stops_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_pt"))
         .args(["tlb", &guest("xen-dom0")])
