@@ -255,6 +255,49 @@ pub enum Defect {
         /// Its last address.
         last: u64,
     },
+    /// The dump does not begin with the signature of kdump-compressed ones.
+    #[error("no \"KDUMP   \" signature")]
+    NotKdump,
+    /// The block size is not that of an x86 page, at the place where 64-bit dumps have it or that of 32-bit ones.
+    #[error("block size {0} where 4096 is expected, in a 64-bit header and in a 32-bit one")]
+    BlockSize(u32),
+    /// The bitmaps are too short for the pages.
+    #[error("each bitmap has {bits} bits for {pages} pages")]
+    Bitmap {
+        /// How many pages there are.
+        pages: u64,
+        /// How many bits half of the bitmap blocks have.
+        bits: u64,
+    },
+    /// A part of a split dump is of pages that the dump does not have.
+    #[error("this part is of pages {start:#x}..{end:#x}, and the dump has {pages:#x}")]
+    PartRange {
+        /// The part's first page.
+        start: u64,
+        /// The page after its last.
+        end: u64,
+        /// How many pages the dump has.
+        pages: u64,
+    },
+    /// Two parts of a split dump have pages in common: a part that was given twice, or a dump that was not split.
+    #[error("this part starts at page {start:#x}, and another one goes on to page {end:#x}")]
+    PartOverlap {
+        /// The part's first page.
+        start: u64,
+        /// The page after the other part's last.
+        end: u64,
+    },
+    /// The bitmaps of two parts differ.
+    #[error("this part and the first one belong to different dumps")]
+    OtherDump,
+    /// A number of the flattened form is none that its writer writes.
+    #[error("{what} of the flattened form is {found}")]
+    Flattened {
+        /// Which number.
+        what: &'static str,
+        /// What it is.
+        found: i64,
+    },
     /// The ranges that the caller gave are not those of the file.
     #[error(
         "the file has {file:#x} bytes, and the ranges that were given are {layout:#x} bytes long together"

@@ -3,6 +3,7 @@
 use crate::cpu::Cpu;
 use crate::decode::Compression;
 use crate::error::Error;
+use crate::kdump;
 use crate::layout::Layout;
 use crate::note::{Note, Notes};
 use crate::source::Source;
@@ -20,6 +21,8 @@ pub enum Format {
     Raw,
     /// Ranges of memory, each after a header.
     Lime,
+    /// Pages that are compressed one by one (kdump-compressed).
+    Kdump,
     /// A memory file of Firecracker: regions one after the other, without any header.
     Firecracker,
     /// Parts of files that the caller put in their places.
@@ -31,6 +34,7 @@ impl fmt::Display for Format {
         f.pad(match self {
             Self::Elf => "ELF core",
             Self::Raw => "raw image",
+            Self::Kdump => "kdump-compressed dump",
             Self::Lime => "LiME dump",
             Self::Firecracker => "Firecracker memory file",
             Self::Regions => "set of regions",
@@ -53,6 +57,8 @@ pub(crate) struct Contents {
 pub(crate) enum Held {
     /// In the files as it is.
     Plain(Layout),
+    /// In pages that are decoded when they are read.
+    Pages(Box<kdump::Pages>),
 }
 
 impl Default for Held {
@@ -64,6 +70,12 @@ impl Default for Held {
 impl From<Layout> for Held {
     fn from(layout: Layout) -> Self {
         Self::Plain(layout)
+    }
+}
+
+impl From<kdump::Pages> for Held {
+    fn from(pages: kdump::Pages) -> Self {
+        Self::Pages(Box::new(pages))
     }
 }
 
@@ -81,7 +93,8 @@ pub struct MemoryRange {
 
 /// An image of guest memory.
 ///
-/// Reads go through [`Memory`]. Bytes are lent unless a read straddles two ranges that are not neighbours in the file.
+/// Reads go through [`Memory`]. Bytes are lent, unless a read straddles two ranges that are not neighbours in the file, or
+/// the format compresses each page: the last 256 pages that were decoded are then kept.
 ///
 /// ```
 /// use pt_core::{Memory, Unreadable};
@@ -124,9 +137,7 @@ impl Image {
 
     /// The guest's memory, in ascending order. Ranges do not overlap; neighbours may touch.
     pub fn ranges(&self) -> impl ExactSizeIterator<Item = MemoryRange> + Clone {
-        let Held::Plain(layout) = &self.contents.memory;
-        let pieces = layout.pieces().iter();
-        pieces.map(|piece| MemoryRange { start: piece.start, len: piece.len, held: piece.held })
+        self.contents.memory.ranges()
     }
 
     /// How many bytes of memory the guest has.
@@ -153,7 +164,7 @@ impl Image {
         self.sources.first().map_or(&[], Source::bytes)
     }
 
-    /// The notes of an ELF core, in file order, those with CPU state included.
+    /// The notes of an ELF core or a kdump-compressed dump, in file order, those with CPU state included.
     pub fn notes(&self) -> impl ExactSizeIterator<Item = Note<'_>> + Clone {
         self.contents.notes.iter(self.first()).map(|(_, note)| note)
     }
@@ -186,12 +197,14 @@ impl Memory for Image {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         match &self.contents.memory {
             Held::Plain(layout) => layout.read(&self.sources, address, into),
+            Held::Pages(pages) => pages.read(&self.sources, address, into),
         }
     }
 
     fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
         match &self.contents.memory {
             Held::Plain(layout) => layout.lend(&self.sources, address, len),
+            Held::Pages(_) => None,
         }
     }
 }

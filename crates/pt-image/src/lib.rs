@@ -18,6 +18,7 @@
 //! | file | memory | CPU state |
 //! |---|---|---|
 //! | ELF32 or ELF64 core (QEMU `dump-guest-memory`, Cloud Hypervisor) | `PT_LOAD` at `p_paddr`, with holes | QEMU's notes |
+//! | kdump-compressed dump (`makedumpfile`, QEMU), in one file or in parts, flattened or not | pages by bitmap, decoded when read | notes, as in a core |
 //! | `LiME` dump | each range where its header says | none |
 //! | Firecracker memory file ([`OpenOptions::format`], [`OpenOptions::layout`]) | regions one after the other | none |
 //! | parts of files ([`Image::open_regions`]) | where each [`Region`] says | none |
@@ -39,12 +40,15 @@ mod firecracker;
 mod headerless;
 mod holes;
 mod image;
+mod kdump;
 mod layout;
 mod lime;
+mod lzo;
 mod map;
 mod note;
 mod open;
 mod options;
+mod ranges;
 mod raw;
 mod region;
 mod source;

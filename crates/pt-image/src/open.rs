@@ -12,7 +12,7 @@ use crate::error::{Checked, Error};
 use crate::headerless::{self, Stretch};
 use crate::image::{Contents, Format, Image};
 use crate::source::Source;
-use crate::{OpenOptions, Region, elf, firecracker, lime, raw};
+use crate::{OpenOptions, Region, elf, firecracker, kdump, lime, raw};
 use std::path::{Path, PathBuf};
 
 impl Image {
@@ -76,8 +76,34 @@ impl Image {
         }
     }
 
+    /// Opens a dump that is in parts (`makedumpfile --split`), given in any order. Pages of parts that are not given are
+    /// not held.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NoFiles`]: there is no part;
+    /// - [`Error::Malformed`]: a part is none, contradicts its format, belongs to another dump, or overlaps another part;
+    /// - as [`Image::open`], for each file.
+    pub fn open_parts(paths: &[impl AsRef<Path>], options: &OpenOptions) -> Result<Self, Error> {
+        let open = |path: &_| unwrapped(Source::open(AsRef::<Path>::as_ref(path), options)?, options);
+        Self::from_parts(paths.iter().map(open).collect::<Result<_, _>>()?)
+    }
+
+    fn from_parts(sources: Vec<Source>) -> Result<Self, Error> {
+        let path = sources.first().ok_or(Error::NoFiles)?.path.clone();
+        let format = Format::Kdump;
+        match kdump::parse(&sources) {
+            Ok(contents) => Ok(Self { path, format, sources, contents }),
+            Err((file, (offset, defect))) => {
+                Err(Error::Malformed { path: sources[file].path.clone(), format, offset, defect })
+            }
+        }
+    }
+
     fn from_source(source: Source, options: &OpenOptions) -> Result<Self, Error> {
         let path = source.path.clone();
+        let wrapped = matches!(options.format, None | Some(Format::Kdump));
+        let source = if wrapped { unwrapped(source, options)? } else { source };
         let format = match options.format {
             Some(format) => format,
             None => match detect(source.bytes()) {
@@ -85,6 +111,9 @@ impl Image {
                 Err((format, hint)) => return Err(Error::Unsupported { path, format, hint }),
             },
         };
+        if format == Format::Kdump {
+            return Self::from_parts(vec![source]);
+        }
         match parse(format, &source, options) {
             Ok(contents) => Ok(Self { path, format, sources: vec![source], contents }),
             Err((offset, defect)) => Err(Error::Malformed { path, format, offset, defect }),
@@ -92,22 +121,47 @@ impl Image {
     }
 }
 
+/// Takes the flattened form off, if the dump is in it.
+fn unwrapped(mut source: Source, options: &OpenOptions) -> Result<Source, Error> {
+    if !source.bytes().starts_with(&kdump::flat::MAGIC) {
+        return Ok(source);
+    }
+    let path = source.path.clone();
+    let end = match kdump::flat::end(source.bytes()) {
+        Ok(end) => end,
+        Err((offset, defect)) => {
+            return Err(Error::Malformed { path, format: Format::Kdump, offset, defect });
+        }
+    };
+    if end > options.decode_limit {
+        let origin = "rearranged from its flattened form";
+        return Err(Error::Limit { path, limit: options.decode_limit, origin });
+    }
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(end as usize).is_err() {
+        return Err(Error::OutOfMemory { path, decoded: 0 });
+    }
+    bytes.resize(end as usize, 0);
+    kdump::flat::fill(source.bytes(), &mut bytes);
+    source.replace(bytes);
+    Ok(source)
+}
+
 fn parse(format: Format, source: &Source, options: &OpenOptions) -> Checked<Contents> {
     match format {
         Format::Elf => elf::parse(source),
         Format::Lime => lime::parse(source),
         Format::Firecracker => firecracker::parse(source, &options.layout),
-        Format::Raw | Format::Regions => raw::parse(source),
+        Format::Kdump | Format::Raw | Format::Regions => raw::parse(source),
     }
 }
 
 /// What the bytes look like. A format that is known but not read is an error (its name, and what can be done): taking
 /// it for raw memory would give wrong answers.
 fn detect(file: &[u8]) -> Result<Format, (&'static str, &'static str)> {
-    const READ: [(&[u8], Format); 2] = [(&elf::MAGIC, Format::Elf), (&lime::MAGIC, Format::Lime)];
-    const KNOWN: [(&[u8], &str, &str); 5] = [
-        (b"KDUMP   ", "a kdump-compressed dump", ""),
-        (b"makedumpfile\0\0\0\0", "a flattened kdump-compressed dump", ""),
+    const READ: [(&[u8], Format); 3] =
+        [(&elf::MAGIC, Format::Elf), (&kdump::MAGIC, Format::Kdump), (&lime::MAGIC, Format::Lime)];
+    const KNOWN: [(&[u8], &str, &str); 3] = [
         (b"AVML\x02\0\0\0", "a compressed AVML dump", "; avml-convert makes a LiME dump of it"),
         (b"\x1f\x8b\x08", "gzip compression", "; decompress it first"),
         (b"QEVM\0\0\0\x03", "a QEMU migration stream", "; dump-guest-memory writes what is read"),

@@ -79,6 +79,11 @@ impl Source {
         if self.bytes().is_empty() { Err(Error::Empty { path: self.path }) } else { Ok(self) }
     }
 
+    /// Puts other bytes in place of the file's, where its form was a wrapping.
+    pub(crate) fn replace(&mut self, bytes: Vec<u8>) {
+        self.bytes = Bytes::Owned(bytes);
+    }
+
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.bytes {

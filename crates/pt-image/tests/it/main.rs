@@ -8,4 +8,7 @@ mod elf;
 mod files;
 mod headerless;
 mod hostile;
+mod kdump;
+mod kdump_file;
+mod kdump_hostile;
 mod lime;
