@@ -17,23 +17,58 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// What the image is: format, memory, CPUs with their paging modes and roots
+    #[command(after_help = "Examples:\n  pt info guest.elf\n  pt info guest.elf.xz")]
     Info(ImageArguments),
     /// Walk all spaces together, every table once: a summary per space and for the whole
+    #[command(
+        after_help = "Examples:\n  pt walk guest.elf\n  pt walk guest.elf --events | less\n  pt walk ram.raw --mode 4level --root 0x1000 --json"
+    )]
     Walk(WalkArguments),
     /// One line per mapped page, in the columns of QEMU's `info tlb`
+    #[command(
+        after_help = "Examples:\n  pt tlb guest.elf | head\n  pt tlb guest.elf --root 0x6168000 --range 0xffff800000000000..="
+    )]
     Tlb(SpaceArguments),
     /// Ranges with equal effective rights, in the columns of QEMU's `info mem`
+    #[command(after_help = "Examples:\n  pt mem guest.elf\n  pt mem guest.elf --range 0..=0x7fffffffffff")]
     Mem(SpaceArguments),
     /// Translate addresses, showing the entry of every level
+    #[command(
+        after_help = "Examples:\n  pt translate guest.elf 0xffffffff81000000\n  pt translate guest.elf --root 0x6036000 400000 401000"
+    )]
     Translate(TranslateArguments),
     /// Which tables are shared by which spaces, within a space, or at several depths
+    #[command(
+        after_help = "Examples:\n  pt share guest.elf\n  pt share guest.elf --root 0x6168000 --root 0x6036000"
+    )]
     Share(SpaceArguments),
     /// Every root and address that maps a physical address or range
+    #[command(
+        after_help = "Examples:\n  pt find guest.elf 0x3307000\n  pt find guest.elf 0x3300000..=0x33fffff"
+    )]
     Find(FindArguments),
     /// Where two spaces differ: two images, or two roots of one
+    #[command(
+        after_help = "Examples:\n  pt diff before.elf after.elf\n  pt diff guest.elf --root 0x6168000 --root 0x6036000"
+    )]
     Diff(DiffArguments),
     /// Draw the spaces side by side, coloured by rights, shared tables once
+    #[command(after_help = "Examples:\n  pt picture guest.elf -o spaces.svg")]
     Picture(PictureArguments),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  pt completions bash > ~/.local/share/bash-completion/completions/pt"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of `pt`, or of one of its commands
+    #[command(after_help = "Examples:\n  pt man | man -l -\n  pt man walk > pt-walk.1")]
+    Man {
+        /// The command
+        command: Option<String>,
+    },
 }
 
 #[derive(Args, Clone, Debug)]

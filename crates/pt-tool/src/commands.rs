@@ -3,6 +3,7 @@
 pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod info;
+pub(crate) mod manual;
 pub(crate) mod mem;
 pub(crate) mod picture;
 pub(crate) mod share;

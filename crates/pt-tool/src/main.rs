@@ -45,5 +45,7 @@ fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
         Command::Find(arguments) => commands::find::run(&arguments, out),
         Command::Diff(arguments) => commands::diff::run(&arguments, out),
         Command::Picture(arguments) => commands::picture::run(&arguments, out),
+        Command::Completions { shell } => commands::manual::completions(shell, out),
+        Command::Man { command } => commands::manual::page(command.as_deref(), out),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use anstyle::{AnsiColor, Style};
+use pt_core::Permissions;
 
 /// What is being said, where colour can help.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +12,8 @@ pub(crate) enum Tone {
     Plain,
     Heading,
     Fault,
+    /// Pages that can be written and executed.
+    Danger,
     Muted,
 }
 
@@ -35,9 +38,20 @@ impl Output {
             Tone::Plain => Style::new(),
             Tone::Heading => Style::new().bold(),
             Tone::Fault => AnsiColor::Red.on_default(),
+            Tone::Danger => AnsiColor::Red.on_default().bold(),
             Tone::Muted => Style::new().dimmed(),
         };
         Toned { style, value }
+    }
+
+    /// The tone of what has these rights.
+    pub(crate) fn tone_of<R: Permissions>(rights: R) -> Tone {
+        if rights.writable() && rights.executable() { Tone::Danger } else { Tone::Plain }
+    }
+
+    /// Whether tones show.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.coloured
     }
 
     /// Writes what is still buffered.

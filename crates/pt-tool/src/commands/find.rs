@@ -37,7 +37,8 @@ fn print<F: Format>(
             let offset = if first == last { first - leaf.pa } else { 0 };
             let root = guest.roots[leaf.space as usize];
             write!(out, "  root {root:#x} {:016x} -> {:#x}", leaf.va + offset, leaf.pa + offset)?;
-            write!(out, ", {} x {}, {}", leaf.pages, page_size::<F>(leaf.level), Rights(leaf.rights))?;
+            let rights = out.tone(Output::tone_of(leaf.rights), Rights(leaf.rights));
+            write!(out, ", {} x {}, {rights}", leaf.pages, page_size::<F>(leaf.level))?;
             match found.paths - 1 {
                 0 => writeln!(out)?,
                 1 => writeln!(out, ", and 1 more path")?,

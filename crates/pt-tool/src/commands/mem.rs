@@ -6,7 +6,7 @@ use pt_core::{Event, Format, Geometry, Leaf, Leaves, Options, Permissions, Recor
 
 use crate::arguments::SpaceArguments;
 use crate::guest::Guest;
-use crate::output::Output;
+use crate::output::{Output, Tone};
 use crate::paging::with_format;
 
 pub(crate) fn run(arguments: &SpaceArguments, out: &mut Output) -> anyhow::Result<()> {
@@ -28,7 +28,10 @@ fn print<F: Format>(format: F, guest: &Guest, out: &mut Output) -> anyhow::Resul
             let Event::Leaf(leaf) = event else { continue };
             let next = Stretch::of::<F>(&leaf);
             match &mut open {
-                Some(stretch) if stretch.joins(&next) => stretch.end = next.end,
+                Some(stretch) if stretch.joins(&next) => {
+                    stretch.end = next.end;
+                    stretch.dangerous |= next.dangerous;
+                }
                 _ => {
                     if let Some(stretch) = open.replace(next) {
                         stretch.print::<F>(out)?;
@@ -51,13 +54,16 @@ struct Stretch {
     end: u64,
     user: bool,
     writable: bool,
+    /// Whether any page of it can be executed too, which the columns do not show.
+    dangerous: bool,
 }
 
 impl Stretch {
     fn of<F: Format>(leaf: &Leaf<F::Rights>) -> Self {
         let start = leaf.va & F::VA_MASK;
         let end = start + u64::from(leaf.pages) * F::entry_span(leaf.level);
-        Self { start, end, user: leaf.rights.user(), writable: leaf.rights.writable() }
+        let (user, writable) = (leaf.rights.user(), leaf.rights.writable());
+        Self { start, end, user, writable, dangerous: writable && leaf.rights.executable() }
     }
 
     fn joins(&self, next: &Self) -> bool {
@@ -69,6 +75,7 @@ impl Stretch {
         let canonical = |va| if va > F::VA_MASK { va } else { F::canonical(va) };
         let (start, end, size) = (canonical(self.start), canonical(self.end), self.end - self.start);
         let (user, writable) = (if self.user { 'u' } else { '-' }, if self.writable { 'w' } else { '-' });
-        writeln!(out, "{start:016x}-{end:016x} {size:016x} {user}r{writable}")
+        let line = format!("{start:016x}-{end:016x} {size:016x} {user}r{writable}");
+        writeln!(out, "{}", out.tone(if self.dangerous { Tone::Danger } else { Tone::Plain }, line))
     }
 }

@@ -9,7 +9,7 @@ use pt_core::{Event, Format, Leaf, Options, Recording, Space, Walk};
 
 use crate::arguments::SpaceArguments;
 use crate::guest::Guest;
-use crate::output::Output;
+use crate::output::{Output, Tone};
 use crate::paging::with_format;
 use crate::show::Letters;
 
@@ -41,6 +41,10 @@ fn line<F: Format>(leaf: &Leaf<F::Rights>, out: &mut Output) -> io::Result<()> {
     hexadecimal(leaf.va, &mut line[0..16]);
     hexadecimal(leaf.pa, &mut line[18..34]);
     line[35..44].copy_from_slice(&Letters::of(leaf.level, leaf.raw).as_bytes());
+    if out.is_coloured() && matches!(Output::tone_of(leaf.rights), Tone::Danger) {
+        let dangerous = out.tone(Tone::Danger, String::from_utf8_lossy(&line[..44]));
+        return writeln!(out, "{dangerous}");
+    }
     out.write_all(&line)
 }
 

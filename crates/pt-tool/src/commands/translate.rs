@@ -56,7 +56,8 @@ fn shown<F: Format>(format: &F, step: &Step) -> String {
 
 fn found<F: Format>(translation: &Translation<F::Rights>, guest: &Guest, out: &mut Output) -> io::Result<()> {
     let size = page_size::<F>(translation.level);
-    writeln!(out, "  maps to {:#x}, {size} page, {}", translation.pa, Rights(translation.rights))?;
+    let rights = out.tone(Output::tone_of(translation.rights), Rights(translation.rights));
+    writeln!(out, "  maps to {:#x}, {size} page, {rights}", translation.pa)?;
     match guest.image.read(translation.pa, &mut [0]) {
         Ok(()) => Ok(()),
         Err(why) => writeln!(out, "  {}", out.tone(Tone::Muted, format!("the frame is {why}"))),

@@ -196,6 +196,23 @@ fn pictures_show_every_root_and_are_written_whole() {
 }
 
 #[test]
+fn help_completions_and_manual_know_every_command() {
+    let help = printed(["--help"]);
+    let commands =
+        ["info", "walk", "tlb", "mem", "translate", "share", "find", "diff", "picture", "completions", "man"];
+    for command in commands {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+        assert!(printed([command, "--help"]).contains("Examples:\n  pt "), "{command}");
+        assert!(printed(["man", command]).contains(&format!("pt\\-{command}")), "{command}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(printed(["completions", shell]).contains("translate"), "{shell}");
+    }
+    assert!(printed(["man"]).contains(".TH pt 1"));
+    fails_with(&["man", "frobnicate"], "no command `frobnicate`");
+}
+
+#[test]
 fn a_reader_that_stops_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_pt"))
         .args(["tlb", &guest("xen-dom0")])

@@ -52,7 +52,8 @@ fn line<F: Format>(event: &Event<F::Rights>, guest: &Guest, out: &mut Output) ->
                 leaf.pages,
                 page_size::<F>(leaf.level)
             )?;
-            writeln!(out, ", entry {:#x} {letters}, {}", leaf.raw, Rights(leaf.rights))
+            let rights = out.tone(Output::tone_of(leaf.rights), Rights(leaf.rights));
+            writeln!(out, ", entry {:#x} {letters}, {rights}", leaf.raw)
         }
         Event::Alias(alias) => {
             let name = F::table_name(alias.level);

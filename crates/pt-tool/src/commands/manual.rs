@@ -1,0 +1,28 @@
+//! `pt completions` and `pt man`: made from the command line's own definition.
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::arguments::Arguments;
+use crate::output::Output;
+
+pub(crate) fn completions(shell: Shell, out: &mut Output) -> anyhow::Result<()> {
+    // The generator panics where it cannot write, so that it writes to memory.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "pt", &mut script);
+    Ok(std::io::Write::write_all(out, &script)?)
+}
+
+pub(crate) fn page(name: Option<&str>, out: &mut Output) -> anyhow::Result<()> {
+    let mut whole = Arguments::command().disable_help_subcommand(true);
+    whole.build();
+    let command = match name {
+        None => whole,
+        Some(name) => {
+            let found = whole.find_subcommand(name);
+            found.with_context(|| format!("there is no command `{name}`"))?.clone()
+        }
+    };
+    Ok(clap_mangen::Man::new(command).render(out)?)
+}
