@@ -30,6 +30,7 @@
 //! | registers, and what CPUID says | [`Registers`], [`Machine`] |
 //! | one vCPU: translate, trace, iterate | [`Vcpu`], [`Extents`] |
 //! | its memory: bytes, C strings, integers | [`View`], [`Integer`], [`AccessError`] |
+//! | the roots of all spaces, from one of them | [`find_roots`] |
 //! | code that is generic over the format | [`Paging`], [`with_format!`] |
 //! | registers from KVM's structures | feature `kvm-bindings` |
 //!
@@ -42,10 +43,13 @@
 //! would. In PAE mode it reads the PDPTEs from memory, where a CPU uses what it loaded with CR3. There is no second
 //! dimension: in a nested guest the registers and the memory are those of one level.
 //!
-//! It is `no_std` and never allocates.
+//! It is `no_std`. Only the search for roots allocates: feature `alloc` (default).
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 mod error;
 mod extents;
@@ -54,6 +58,8 @@ mod integer;
 mod kvm;
 mod paging;
 mod registers;
+#[cfg(feature = "alloc")]
+mod roots;
 mod space;
 mod vcpu;
 mod view;
@@ -63,6 +69,8 @@ pub use extents::{Extent, Extents};
 pub use integer::Integer;
 pub use paging::Paging;
 pub use registers::{Machine, Registers};
+#[cfg(feature = "alloc")]
+pub use roots::{FoundRoot, Reason, RootsError, RootsLimits, find_roots};
 pub use space::Translation;
 pub use vcpu::Vcpu;
 pub use view::View;

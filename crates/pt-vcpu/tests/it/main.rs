@@ -6,4 +6,6 @@ mod edges;
 mod guest;
 mod model;
 mod modes;
+#[cfg(feature = "alloc")]
+mod roots;
 mod strings;
