@@ -2,7 +2,7 @@
 //!
 //! The toy's space has eight pages, so that the expected answer is one translation per page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pt_core::{
     Finding, FrameIndex, Geometry, Leaves, Options, Side, TranslateError, Translation, Walk, compare,
@@ -27,7 +27,7 @@ fn meaning(memory: &[u8], root: u64, va: u64) -> Result<(u64, bool), Option<Tran
 
 /// The pages at which the findings say that two spaces differ.
 fn found(before: (&[u8], u64), after: (&[u8], u64), same_memory: bool) -> Vec<u64> {
-    let mut differ = BTreeMap::new();
+    let mut differ = BTreeSet::new();
     let side = |(memory, root)| Side { format: &Toy, memory, root };
     let mut last_seen = None;
     compare(
@@ -47,15 +47,15 @@ fn found(before: (&[u8], u64), after: (&[u8], u64), same_memory: bool) -> Vec<u6
             assert!(last_seen.is_none_or(|seen| seen < va), "ascending");
             last_seen = Some(last);
             for page in pages().filter(|page| (va..=last).contains(page)) {
-                let differs = like.is_none_or(|like: u64| differ.contains_key(&like.wrapping_add(page - va)));
+                let differs = like.is_none_or(|like: u64| differ.contains(&like.wrapping_add(page - va)));
                 if differs {
-                    differ.insert(page, ());
+                    differ.insert(page);
                 }
             }
         },
     )
     .expect("no limit");
-    differ.into_keys().collect()
+    differ.into_iter().collect()
 }
 
 #[test]
