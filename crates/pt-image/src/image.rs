@@ -91,6 +91,18 @@ pub struct MemoryRange {
     pub held: u64,
 }
 
+impl MemoryRange {
+    /// A range that is held whole.
+    pub const fn held(start: u64, len: u64) -> Self {
+        Self { start, len, held: len }
+    }
+
+    /// A range of which the first `held` bytes are held.
+    pub const fn partly_held(start: u64, len: u64, held: u64) -> Self {
+        Self { start, len, held }
+    }
+}
+
 /// An image of guest memory.
 ///
 /// Reads go through [`Memory`]. Bytes are lent, unless a read straddles two ranges that are not neighbours in the file, or

@@ -27,7 +27,9 @@
 //! Files are untrusted: whatever the bytes, opening and reading end in a value or in an [`Error`] that says where and why,
 //! in time and memory linear in the file's size (and, for compressed ones, bounded by [`OpenOptions::decode_limit`]).
 //!
-//! What this crate does not do: walk page tables (`pt-core`), write images, read dumps that were taken by virtual address
+//! [`CoreWriter`] and [`RawWriter`] write images, from any [`pt_core::Memory`] or from a callback, and never half a file.
+//!
+//! What this crate does not do: walk page tables (`pt-core`), read dumps that were taken by virtual address
 //! (`paging = true`: their physical addresses are unreliable, so they are refused).
 
 #![deny(unsafe_code)]
@@ -52,6 +54,7 @@ mod ranges;
 mod raw;
 mod region;
 mod source;
+mod write;
 
 pub use cpu::{Cpu, GeneralRegisters, SegmentRegister, SegmentRegisters};
 pub use decode::Compression;
@@ -60,3 +63,8 @@ pub use image::{Format, Image, MemoryRange};
 pub use note::Note;
 pub use options::OpenOptions;
 pub use region::{Region, RegionError};
+pub use write::{CoreWriter, RawWriter, Staged, WriteError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -22,8 +22,8 @@ pub(crate) type Mapping = memmap2::Mmap;
 ///    exists. `u8` has no invalid values.
 /// 3. *Other processes* can write to the file; no system that this crate supports lets us forbid it. This is the one
 ///    part that is not proved but required: the documentation of `Image::open` says so, and `Image::check_unchanged`
-///    detects it afterwards. What limits the harm: no bounds, offset or length is taken from the bytes after opening, so
-///    a change makes page-table contents wrong, as a guest that runs while it is being dumped does.
+///    detects it afterwards. What limits the harm: offsets and lengths are taken from the bytes when opening, and after
+///    that only for the pages of compressed dumps, each checked on each use; so a change makes page-table contents wrong, as a guest that runs while it is being dumped does.
 /// 4. *Truncation* by another process removes pages from under the mapping. Touching one raises SIGBUS (an in-page
 ///    exception on Windows), which ends the process: no wrong byte is ever returned, and there is nothing to recover.
 #[expect(unsafe_code, reason = "mapping a file is unsafe in every crate that is honest about it")]

@@ -12,3 +12,4 @@ mod kdump;
 mod kdump_file;
 mod kdump_hostile;
 mod lime;
+mod write;

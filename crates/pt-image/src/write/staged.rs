@@ -1,0 +1,115 @@
+//! A file that is written but does not have its name yet.
+
+use super::WriteError;
+use std::fs;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// Zeros of this length, at such an offset, are left out of the file.
+const HOLE: usize = 4096;
+
+/// An image that was written whole, under a temporary name. Dropped without [`Staged::commit`], it is removed.
+///
+/// It can be read and written by its owner only, as memory holds secrets; so can the image.
+#[derive(Debug)]
+#[must_use = "without a commit, the image is removed"]
+pub struct Staged {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Where the file is until it is committed.
+    pub fn temporary_path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Gives the image its name, in place of the file that had it, if there was one. The content reaches the disk first.
+    ///
+    /// # Errors
+    ///
+    /// - [`WriteError::Write`]: the content does not reach the disk;
+    /// - [`WriteError::Rename`]: the name cannot be given.
+    pub fn commit(self) -> Result<(), WriteError> {
+        let Self { file, path } = self;
+        if let Err(cause) = file.as_file().sync_all() {
+            return Err(WriteError::Write { path, cause });
+        }
+        match file.persist(&path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(WriteError::Rename { path, cause: error.error }),
+        }
+    }
+}
+
+/// A file while it is being written, from its start on.
+#[derive(Debug)]
+pub(super) struct Output {
+    staged: Staged,
+    /// Where the next byte goes.
+    at: u64,
+    /// Where the file itself is.
+    written: u64,
+}
+
+impl Output {
+    /// Makes a file beside `path`; beside what it points at, if it is a link.
+    pub(super) fn create(path: &Path) -> Result<Self, WriteError> {
+        let target = match fs::metadata(path) {
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(WriteError::NotAFile { path: path.to_owned() });
+            }
+            Ok(_) => {
+                fs::canonicalize(path).map_err(|cause| WriteError::Create { path: path.to_owned(), cause })?
+            }
+            Err(_) => path.to_owned(),
+        };
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new().prefix(".pt-image-").tempfile_in(folder);
+        let file = file.map_err(|cause| WriteError::Create { path: path.to_owned(), cause })?;
+        Ok(Self { staged: Staged { file, path: target }, at: 0, written: 0 })
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.staged.path.clone()
+    }
+
+    /// Leaves a hole up to `offset`, which is not before the place that was reached.
+    pub(super) fn skip_to(&mut self, offset: u64) {
+        self.at = offset;
+    }
+
+    /// Writes `bytes`, but for pages of zeros.
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
+        while !bytes.is_empty() {
+            let to_boundary = HOLE - (self.at % HOLE as u64) as usize;
+            let (page, rest) = bytes.split_at(to_boundary.min(bytes.len()));
+            if *page != [0; HOLE][..page.len()] {
+                self.put(page).map_err(|cause| WriteError::Write { path: self.path(), cause })?;
+            }
+            self.at += page.len() as u64;
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = self.staged.file.as_file_mut();
+        if self.written != self.at {
+            file.seek(SeekFrom::Start(self.at))?;
+        }
+        file.write_all(bytes)?;
+        self.written = self.at + bytes.len() as u64;
+        Ok(())
+    }
+
+    /// The file, which ends at the place that was reached, be it a hole.
+    pub(super) fn finish(self) -> Result<Staged, WriteError> {
+        match self.staged.file.as_file().set_len(self.at) {
+            Ok(()) => Ok(self.staged),
+            Err(cause) => Err(WriteError::Write { path: self.path(), cause }),
+        }
+    }
+}
