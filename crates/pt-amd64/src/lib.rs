@@ -31,3 +31,7 @@ mod format;
 pub mod raw;
 
 pub use format::{Features, FiveLevel, FourLevel, LongMode, Vendor};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -38,10 +38,12 @@
 //! | one address; a range | [`translate`], [`trace`], [`Extents`] |
 //! | exact counts without expanding | `Counter` |
 //! | an alias followed after all, lazily | `Recording` |
+//! | who maps a frame; where two spaces differ | `FrameIndex`, `compare` |
+//! | map, unmap, protect and collapse ranges | `Editor`, for formats that are [`Encode`] |
 //! | single entries behind pointers | [`raw`] |
 //!
-//! It knows no architecture: formats are in `pt-amd64` and `pt-i686`. It does not judge accesses, write tables or read
-//! files.
+//! It knows no architecture: formats are in `pt-amd64` and `pt-i686`. It does not judge accesses, flush TLBs, choose
+//! which memory tables are made of, or read files.
 //!
 //! Memory is untrusted. No input makes these functions panic or overflow, and the work of a [`Walk`] that remembers
 //! tables is bounded by `4 × levels` visits per distinct table, whatever the tables say. All of it is `no_std`; feature
@@ -95,3 +97,7 @@ pub use translate::{Extent, Extents, Step, TranslateError, Translation, trace, t
 pub use visited::Visited;
 pub use visited::{Remember, Unremembered};
 pub use walk::{Leaves, LimitReached, Limits, Options, RepeatedRoots, Resource, Walk};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -29,3 +29,7 @@ mod two_level;
 
 pub use pae::{Pae, PaeFeatures};
 pub use two_level::{TwoLevel, TwoLevelFeatures};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

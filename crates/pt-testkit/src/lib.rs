@@ -7,3 +7,8 @@ pub mod battery;
 pub mod generate;
 pub mod naive;
 pub mod toy;
+
+/// The repository's README: its example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

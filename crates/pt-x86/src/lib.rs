@@ -6,7 +6,19 @@
 //! - [`Shape`]: reserved bits and address field of an entry, and all that follows from them;
 //! - [`address_mask`] and [`reserved_above`]: MAXPHYADDR as masks.
 //!
-//! It does not decode entries: `pt-amd64` and `pt-i686` do, one type per format.
+//! ```
+//! use pt_x86::{EntryFlags, Mode, Rights};
+//!
+//! assert_eq!("pae".parse(), Ok(Mode::Pae));
+//!
+//! // A path permits what all its entries permit.
+//! let link = EntryFlags::PRESENT | EntryFlags::WRITABLE | EntryFlags::USER;
+//! let page = EntryFlags::PRESENT | EntryFlags::WRITABLE;
+//! assert_eq!(Rights::all().restrict(link.bits()).restrict(page.bits()), Rights::WRITE | Rights::EXECUTE);
+//! ```
+//!
+//! What this crate does not do: decode entries (`pt-amd64` and `pt-i686` do, one type per format), walk tables (`pt-core`
+//! does), or judge accesses. It is `no_std` and never allocates.
 //!
 //! Sections named here are those of the Intel SDM, volume 3A, chapter "Paging", and of the AMD64 APM, volume 2, chapter
 //! "Page Translation and Protection".
@@ -23,6 +35,10 @@ pub use flags::EntryFlags;
 pub use mode::{ControlRegisters, Cr0, Cr4, Efer, Mode, ParseModeError};
 pub use rights::Rights;
 pub use shape::{Shape, permissive_link, widened};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// The widest physical address of the architecture in bits (SDM "Enumeration of Paging Features by CPUID").
 pub const MAX_PHYS_BITS: u8 = 52;

@@ -86,6 +86,7 @@ impl fmt::Display for Mode {
 
 /// A word that names no paging mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("a paging mode is one of 2level, pae, 4level, 5level and unpaged")]
 pub struct ParseModeError;
 

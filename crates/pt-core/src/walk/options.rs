@@ -76,6 +76,7 @@ impl Default for Options {
 
 /// The resource whose limit ended a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resource {
     /// Tables read.
     Tables,
