@@ -24,6 +24,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  pt walk guest.elf\n  pt walk guest.elf --events | less\n  pt walk ram.raw --mode 4level --root 0x1000 --json"
     )]
     Walk(WalkArguments),
+    /// The roots of all address spaces in the image, and what tells them: one line each
+    #[command(
+        after_help = "Examples:\n  pt roots guest.elf\n  pt roots ram.raw --mode 4level --root 0x1000\n  pt roots ram.raw"
+    )]
+    Roots(RootsArguments),
     /// One line per mapped page, in the columns of QEMU's `info tlb`
     #[command(
         after_help = "Examples:\n  pt tlb guest.elf | head\n  pt tlb guest.elf --root 0x6168000 --range 0xffff800000000000..="
@@ -41,7 +46,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  pt share guest.elf\n  pt share guest.elf --root 0x6168000 --root 0x6036000"
     )]
-    Share(SpaceArguments),
+    Share(AllSpacesArguments),
     /// Every root and address that maps a physical address or range
     #[command(
         after_help = "Examples:\n  pt find guest.elf 0x3307000\n  pt find guest.elf 0x3300000..=0x33fffff"
@@ -89,7 +94,7 @@ pub(crate) struct ImageArguments {
 pub(crate) struct SpaceArguments {
     #[command(flatten)]
     pub(crate) image: ImageArguments,
-    /// A root (CR3), in order of primacy; repeatable. Default: each CPU's
+    /// A root (CR3), in order of primacy; repeatable. Default: each CPU's; for `walk` and `share`, all that `roots` finds
     #[arg(long = "root", value_name = "HEX", value_parser = hex)]
     pub(crate) roots: Vec<u64>,
     /// Virtual addresses to look at, both ends included
@@ -112,10 +117,32 @@ pub(crate) struct SpaceArguments {
     pub(crate) lenient: bool,
 }
 
+/// What commands take that look at all spaces together.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AllSpacesArguments {
+    #[command(flatten)]
+    pub(crate) spaces: SpaceArguments,
+    /// Only the roots in the CPUs' CR3, instead of all that `pt roots` finds
+    #[arg(long, conflicts_with = "roots")]
+    pub(crate) cpu_roots: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RootsArguments {
+    #[command(flatten)]
+    pub(crate) spaces: SpaceArguments,
+    /// How many roots may be found before the search is given up
+    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
+    pub(crate) max_roots: usize,
+    /// Without CPU state and --root: how many candidates to show
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub(crate) candidates: usize,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct WalkArguments {
     #[command(flatten)]
-    pub(crate) spaces: SpaceArguments,
+    pub(crate) all: AllSpacesArguments,
     /// Print every event of the walk
     #[arg(long, conflicts_with = "json")]
     pub(crate) events: bool,

@@ -6,6 +6,7 @@ pub(crate) mod info;
 pub(crate) mod manual;
 pub(crate) mod mem;
 pub(crate) mod picture;
+pub(crate) mod roots;
 pub(crate) mod share;
 pub(crate) mod tlb;
 pub(crate) mod translate;

@@ -7,9 +7,10 @@ use pt_amd64::{Features, FiveLevel, FourLevel};
 use pt_core::Format;
 use pt_i686::{Pae, PaeFeatures, TwoLevel, TwoLevelFeatures};
 use pt_image::{Image, OpenOptions};
+use pt_vcpu::{FoundRoot, RootsLimits, find_roots};
 use pt_x86::{Cr4, Efer, Mode};
 
-use crate::arguments::{ImageArguments, SpaceArguments};
+use crate::arguments::{AllSpacesArguments, ImageArguments, SpaceArguments};
 use crate::paging::{Paging, with_format};
 
 /// An opened image, its tables' format, the roots and the range to look at.
@@ -32,7 +33,20 @@ pub(crate) fn open(arguments: &ImageArguments) -> anyhow::Result<Image> {
 impl Guest {
     /// Opens the image and decides how it is to be read, from its CPU state and what the command line overrides.
     pub(crate) fn open(arguments: &SpaceArguments) -> anyhow::Result<Self> {
-        let image = open(&arguments.image)?;
+        Self::of_image(open(&arguments.image)?, arguments)
+    }
+
+    /// As [`open`](Self::open), for commands that look at all spaces together: where no root is named, all that are found.
+    pub(crate) fn open_all(arguments: &AllSpacesArguments) -> anyhow::Result<Self> {
+        let mut guest = Self::open(&arguments.spaces)?;
+        if arguments.spaces.roots.is_empty() && !arguments.cpu_roots {
+            guest.roots = guest.find_roots(&RootsLimits::default())?.iter().map(|found| found.root).collect();
+        }
+        Ok(guest)
+    }
+
+    /// As [`open`](Self::open), of an image that was opened already.
+    pub(crate) fn of_image(image: Image, arguments: &SpaceArguments) -> anyhow::Result<Self> {
         let (mode, of_cpus) = mode_and_roots(&image, arguments.image.mode)?;
         let paging = paging(mode, &image, arguments);
         let roots = if arguments.roots.is_empty() {
@@ -44,10 +58,27 @@ impl Guest {
             arguments.roots.clone()
         };
         if roots.is_empty() {
-            bail!("{}: no CPU state to take a root from; name one with --root", image.path().display());
+            bail!(
+                "{}: no CPU state to take a root from; name one with --root (`pt roots` ranks candidates)",
+                image.path().display()
+            );
         }
         Ok(Self { image, mode, paging, roots, range: arguments.range.clone().unwrap_or(0..=u64::MAX) })
     }
+
+    /// The roots that have the kernel part of those at hand, these included.
+    pub(crate) fn find_roots(&self, limits: &RootsLimits) -> anyhow::Result<Vec<FoundRoot>> {
+        let found = with_format!(self.paging, |format| {
+            find_roots(&format, &self.image, held(&self.image), &self.roots, limits)
+        });
+        found.with_context(|| self.image.path().display().to_string())
+    }
+}
+
+/// The memory that an image holds.
+pub(crate) fn held(image: &Image) -> impl Iterator<Item = RangeInclusive<u64>> + Clone {
+    let ranges = image.ranges().filter(|range| range.held > 0);
+    ranges.map(|range| range.start..=range.start + (range.held - 1))
 }
 
 /// The paging mode, and CR3 of each CPU that is in it. CPUs in other modes (one that was not started yet has paging

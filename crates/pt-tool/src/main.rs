@@ -37,6 +37,7 @@ fn main() -> ExitCode {
 fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
     match command {
         Command::Info(arguments) => commands::info::run(&arguments, out),
+        Command::Roots(arguments) => commands::roots::run(&arguments, out),
         Command::Walk(arguments) => commands::walk::run(&arguments, out),
         Command::Tlb(arguments) => commands::tlb::run(&arguments, out),
         Command::Mem(arguments) => commands::mem::run(&arguments, out),

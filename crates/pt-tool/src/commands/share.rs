@@ -5,13 +5,13 @@ use std::io::Write;
 
 use pt_core::{Event, Format, Options, Space, Table, Walk};
 
-use crate::arguments::SpaceArguments;
+use crate::arguments::AllSpacesArguments;
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::with_format;
 
-pub(crate) fn run(arguments: &SpaceArguments, out: &mut Output) -> anyhow::Result<()> {
-    let guest = Guest::open(arguments)?;
+pub(crate) fn run(arguments: &AllSpacesArguments, out: &mut Output) -> anyhow::Result<()> {
+    let guest = Guest::open_all(arguments)?;
     with_format!(guest.paging, |format| print(format, &guest, out))
 }
 

@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::paging::with_format;
 
 pub(crate) fn run(arguments: &WalkArguments, out: &mut Output) -> anyhow::Result<()> {
-    let guest = Guest::open(&arguments.spaces)?;
+    let guest = Guest::open_all(&arguments.all)?;
     with_format!(guest.paging, |format| {
         if arguments.events {
             return events::print(format, &guest, out);

@@ -30,8 +30,8 @@ fn info_names_format_cpus_and_notes() {
 }
 
 #[test]
-fn roots_default_to_the_cpus_own_each_once() {
-    let json = printed(["walk", "--json", &guest("amd64-smp4-pti")]);
+fn cpu_roots_are_each_walked_once() {
+    let json = printed(["walk", "--json", "--cpu-roots", &guest("amd64-smp4-pti")]);
     let spaces: Vec<serde_json::Value> =
         json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     // Two of the four CPUs run in the same space.
@@ -120,9 +120,9 @@ fn pae_roots_of_qemu_images_are_read_unless_strict() {
 
 #[test]
 fn share_counts_what_is_shared() {
-    let text = printed(["share", &guest("xen-dom0")]);
+    let text = printed(["share", "--cpu-roots", &guest("xen-dom0")]);
     assert!(text.contains("31 within one, 175 met again at another depth"), "{text}");
-    let text = printed(["share", &guest("amd64-smp4-pti")]);
+    let text = printed(["share", "--cpu-roots", &guest("amd64-smp4-pti")]);
     assert!(text.contains("2 other space(s): 0x29f0000 0x9610000"), "{text}");
 }
 
@@ -253,6 +253,7 @@ fn wrong_usage_ends_with_2() {
         &["walk", "x", "--phys-bits", "60"],
         &["translate", "x"],
         &["walk", "x", "--events", "--json"],
+        &["share", "x", "--root", "1000", "--cpu-roots"],
     ] {
         let output = pt(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -4,6 +4,7 @@ mod commands;
 mod corpus;
 mod oracle;
 mod readme;
+mod roots;
 mod synth;
 mod synth_case;
 

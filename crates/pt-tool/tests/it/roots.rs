@@ -1,0 +1,79 @@
+//! `pt roots`, and the roots that other commands take when none is named.
+
+use crate::oracle::guests;
+use crate::printed;
+
+/// The first words of lines.
+fn first_words(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.split_whitespace().next()).collect()
+}
+
+#[test]
+fn every_guest_has_the_roots_of_its_list() {
+    for guest in guests() {
+        let text = printed(["roots".as_ref(), guest.image().as_os_str()]);
+        let mode = format!(" {} ", guest.mode);
+        assert!(text.lines().all(|line| line.contains(&mode)), "{text}");
+        if guest.variant == "xen-dom0" {
+            // Of 40: those of the PV kernel, whose view is current.
+            assert_eq!(text.lines().count(), 24);
+            assert!(first_words(&text).iter().all(|root| guest.roots.iter().any(|listed| listed == root)));
+        } else {
+            assert_eq!(first_words(&text), guest.roots, "{}", guest.variant);
+        }
+    }
+}
+
+#[test]
+fn lines_say_what_tells_a_root() {
+    let of = |name: &str| {
+        let guest = guests().into_iter().find(|guest| guest.variant == name).expect("a guest");
+        printed(["roots".as_ref(), guest.image().as_os_str()])
+    };
+    let text = of("amd64-smp4-pti");
+    for line in [
+        "0x9c000 4level kernel part as 0x35ee000",
+        "0x35ee000 4level CR3 of cpu 0",
+        "0x35ef000 4level user half of the pair with 0x35ee000",
+    ] {
+        assert!(text.lines().any(|printed| printed == line), "{line}: {text}");
+    }
+    // Two CPUs are idle, in the same space.
+    assert_eq!(text.lines().filter(|line| line.contains("CR3 of cpu")).count(), 3);
+    assert!(
+        text.lines().any(|line| line.starts_with("0x9610000 4level CR3 of cpu ") && line.contains(", ")),
+        "{text}"
+    );
+    assert!(of("i686-pae").contains("0x5e98000 pae fourth directory 0x5e94000 as 0x1219840\n"));
+    assert_eq!(
+        of("memtest-x64"),
+        "0x11c000 4level CR3 of cpu 0; its kernel part is empty, others cannot be told by it\n"
+    );
+}
+
+#[test]
+fn walk_takes_all_roots_and_finds_what_the_list_has() {
+    for guest in guests().into_iter().filter(|guest| guest.variant != "xen-dom0") {
+        let of_list = |command: &str| {
+            let image = guest.image();
+            let image = image.to_str().expect("text");
+            let mut arguments = vec![command, image];
+            arguments.extend(guest.roots.iter().flat_map(|root| ["--root", root]));
+            printed(arguments)
+        };
+        for command in ["walk", "share"] {
+            let all = printed([command.as_ref(), guest.image().as_os_str()]);
+            assert_eq!(all, of_list(command), "{} {command}", guest.variant);
+        }
+    }
+}
+
+#[test]
+fn too_many_roots_say_what_was_reached() {
+    let guest = &guests()[0];
+    let output =
+        crate::pt(["roots".as_ref(), guest.image().as_os_str(), "--max-roots".as_ref(), "3".as_ref()]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.contains("more than 3 roots: the next is at 0x2738000"), "{errors}");
+}
