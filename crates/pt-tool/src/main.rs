@@ -1,5 +1,14 @@
 //! `pt`: page tables of guest memory images, as a graph.
 //!
+//! ```console
+//! $ pt walk guest.elf
+//! $ pt translate guest.elf 0xffffffff81000000
+//! ```
+//!
+//! It opens what `pt-image` reads, finds mode and roots, and prints what `pt-core` finds: totals, pages, ranges, sharing,
+//! differences, pictures. `pt help` lists the commands. It does not read live memory, change page tables, or know the
+//! structures of any operating system.
+//!
 //! Each command is a module of [`commands`]; [`guest`] opens the image and decides mode and roots; [`paging`] turns a
 //! mode into a format; [`output`] owns standard output.
 
