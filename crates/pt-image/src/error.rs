@@ -110,6 +110,14 @@ pub enum Error {
         /// What the fault is.
         defect: Defect,
     },
+    /// The `state.json` of a snapshot does not say what it should.
+    #[error("{path:?}: not the state of a Cloud Hypervisor snapshot that is read: {reason}")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is missing, or in the way.
+        reason: String,
+    },
     /// Nothing was given to make an image from.
     #[error("no files were given")]
     NoFiles,

@@ -17,7 +17,7 @@ pub(crate) struct Stretch {
     pub(crate) start: u64,
     /// Its length, in memory and in the file.
     pub(crate) len: u64,
-    /// Which of the image's files.
+    /// Which of the image's files; none of them has memory that is not held.
     pub(crate) file: usize,
     /// Where in that file.
     pub(crate) offset: u64,
@@ -40,9 +40,11 @@ pub(crate) fn in_order(ranges: impl IntoIterator<Item = (u64, u64)>) -> Vec<Stre
 pub(crate) fn parse(stretches: &[Stretch], sources: &[Source]) -> Checked<Contents> {
     let mut pieces = Vec::new();
     for stretch in stretches {
-        match sources.get(stretch.file).and_then(|source| source.content.as_deref()) {
-            Some(content) => with_holes(stretch, content, &mut pieces),
-            None => pieces.push(piece(stretch, 0, stretch.len, stretch.len)),
+        let content = sources.get(stretch.file).map(|source| source.content.as_deref());
+        match content {
+            Some(Some(content)) => with_holes(stretch, content, &mut pieces),
+            Some(None) => pieces.push(piece(stretch, 0, stretch.len, stretch.len)),
+            None => pieces.push(piece(stretch, 0, stretch.len, 0)),
         }
     }
     Ok(Contents { memory: Layout::new(pieces, sources)?.into(), ..Contents::default() })

@@ -25,6 +25,8 @@ pub enum Format {
     Kdump,
     /// A memory file of Firecracker: regions one after the other, without any header.
     Firecracker,
+    /// A snapshot of Cloud Hypervisor: memory without any header, and what says where it belongs.
+    CloudHypervisor,
     /// Parts of files that the caller put in their places.
     Regions,
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Format {
             Self::Kdump => "kdump-compressed dump",
             Self::Lime => "LiME dump",
             Self::Firecracker => "Firecracker memory file",
+            Self::CloudHypervisor => "Cloud Hypervisor snapshot",
             Self::Regions => "set of regions",
         })
     }

@@ -21,6 +21,7 @@
 //! | kdump-compressed dump (`makedumpfile`, QEMU), in one file or in parts, flattened or not | pages by bitmap, decoded when read | notes, as in a core |
 //! | `LiME` dump | each range where its header says | none |
 //! | Firecracker memory file ([`OpenOptions::format`], [`OpenOptions::layout`]) | regions one after the other | none |
+//! | Cloud Hypervisor snapshot, by its folder | regions that `state.json` lists | `state.json`, EFER included |
 //! | parts of files ([`Image::open_regions`]) | where each [`Region`] says | none |
 //! | anything else | from physical address 0 on | none |
 //!
@@ -34,6 +35,7 @@
 
 #![deny(unsafe_code)]
 
+mod cloud_hypervisor;
 mod cpu;
 mod decode;
 mod elf;
@@ -43,6 +45,7 @@ mod headerless;
 mod holes;
 mod image;
 mod kdump;
+mod kvm;
 mod layout;
 mod lime;
 mod lzo;

@@ -8,6 +8,7 @@
 //!
 //! Only one layer of compression is taken off. A new format is a line in [`detect`], a line in [`parse`] and a module.
 
+use crate::cloud_hypervisor::{self, State};
 use crate::error::{Checked, Error};
 use crate::headerless::{self, Stretch};
 use crate::image::{Contents, Format, Image};
@@ -32,7 +33,41 @@ impl Image {
     /// - [`Error::Unsupported`]: it is of a known format that is not read;
     /// - [`Error::Malformed`]: it contradicts its format.
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
-        Self::from_source(Source::open(path.as_ref(), options)?, options)
+        let path = path.as_ref();
+        match snapshot(path) {
+            Some((memory, state)) if options.format.is_none() => {
+                Self::open_cloud_hypervisor(memory, state, options)
+            }
+            _ => Self::from_source(Source::open(path, options)?, options),
+        }
+    }
+
+    /// Opens a snapshot of Cloud Hypervisor: the file `memory-ranges`, and `state.json`, which says what is in it and how
+    /// the CPUs were. [`Image::open`] does this with the snapshot's folder, and with the former file if the latter is beside
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::State`]: `state.json` is not what is expected;
+    /// - [`Error::Malformed`]: the file is not as long as its ranges, or they overlap;
+    /// - as [`Image::open`], for each file.
+    pub fn open_cloud_hypervisor(
+        memory: impl AsRef<Path>,
+        state: impl AsRef<Path>,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
+        let limit = options.decode_limit.min(cloud_hypervisor::STATE_LIMIT);
+        let state_options = OpenOptions { map: false, holes_missing: false, ..options.clone() };
+        let state = Source::open(state.as_ref(), &state_options.decode_limit(limit))?;
+        let parsed = State::parse(state.bytes())
+            .map_err(|reason| Error::State { path: state.path.clone(), reason })?;
+        let memory = Source::open(memory.as_ref(), options)?;
+        let (path, format) = (memory.path.clone(), Format::CloudHypervisor);
+        let sources = vec![memory];
+        match parsed.contents(&sources) {
+            Ok(contents) => Ok(Self { path, format, sources, contents }),
+            Err((offset, defect)) => Err(Error::Malformed { path, format, offset, defect }),
+        }
     }
 
     /// Takes an image that is already in memory, compressed or not. `name` stands in for the path.
@@ -105,6 +140,10 @@ impl Image {
         let wrapped = matches!(options.format, None | Some(Format::Kdump));
         let source = if wrapped { unwrapped(source, options)? } else { source };
         let format = match options.format {
+            Some(Format::CloudHypervisor) => {
+                let format = "one file of a Cloud Hypervisor snapshot";
+                return Err(Error::Unsupported { path, format, hint: "; open its folder" });
+            }
             Some(format) => format,
             None => match detect(source.bytes()) {
                 Ok(format) => format,
@@ -119,6 +158,19 @@ impl Image {
             Err((offset, defect)) => Err(Error::Malformed { path, format, offset, defect }),
         }
     }
+}
+
+/// Both files of the snapshot that `path` is, or is the memory of.
+fn snapshot(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let folder = if path.is_dir() {
+        path
+    } else if path.file_name()? == cloud_hypervisor::MEMORY {
+        path.parent()?
+    } else {
+        return None;
+    };
+    let state = folder.join(cloud_hypervisor::STATE);
+    state.is_file().then(|| (folder.join(cloud_hypervisor::MEMORY), state))
 }
 
 /// Takes the flattened form off, if the dump is in it.
@@ -152,7 +204,7 @@ fn parse(format: Format, source: &Source, options: &OpenOptions) -> Checked<Cont
         Format::Elf => elf::parse(source),
         Format::Lime => lime::parse(source),
         Format::Firecracker => firecracker::parse(source, &options.layout),
-        Format::Kdump | Format::Raw | Format::Regions => raw::parse(source),
+        Format::CloudHypervisor | Format::Kdump | Format::Raw | Format::Regions => raw::parse(source),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an image must be to be read, and what every other file gives: one clear error.
 
+mod cloud_hypervisor;
 mod compressed;
 mod core_file;
 mod corpus;
