@@ -1,12 +1,14 @@
 //! `cargo xtask`: all that CI runs, as a whole or one step at a time.
 //!
 //! `cargo xtask ci` runs [`STEPS`] in order and stops at the first that fails. Nothing is skipped: a tool that is
-//! missing is installed, or the step that needs it fails and says so.
+//! missing is installed, or the step that needs it fails and says so. `cargo xtask release-check` does the same for
+//! [`RELEASE`].
 
 #![forbid(unsafe_code)]
 
 mod fuzz;
 mod no_std;
+mod release;
 mod steps;
 mod tidy;
 mod tools;
@@ -44,8 +46,15 @@ const STEPS: [Step; 10] = [
     Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
 ];
 
-/// Checks that need more than the one toolchain: a release runs them, CI does not. They install what rustup can get.
-const PORTABILITY: [Step; 2] = [
+/// Checks that need more than the one toolchain: a release runs them, CI does not. They install what they need.
+const RELEASE: [Step; 5] = [
+    Step { name: "deny", about: "licences, duplicates and sources of dependencies", run: release::deny },
+    Step { name: "semver", about: "public interfaces keep what the last tag promised", run: release::semver },
+    Step {
+        name: "package",
+        about: "every published crate packs, and builds from its package",
+        run: release::package,
+    },
     Step {
         name: "targets",
         about: "no_std crates where std does not exist, and where usize has 32 bits",
@@ -62,7 +71,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
-        ["ci"] => shell().and_then(|sh| ci(&sh)),
+        ["ci"] => shell().and_then(|sh| all("ci", &STEPS, &sh)),
+        ["release-check", ref rest @ ..] => match release::baseline(rest) {
+            Ok(revision) => shell().and_then(|sh| {
+                release::compare_with(&sh, revision);
+                all("release-check", &RELEASE, &sh)
+            }),
+            Err(error) => return usage(&format!("{error:#}")),
+        },
         ["fuzz", ref rest @ ..] => match fuzz::Campaign::parse(rest) {
             Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
             Err(error) => return usage(&format!("{error:#}")),
@@ -71,7 +87,7 @@ fn main() -> ExitCode {
             print!("{}", help());
             return ExitCode::SUCCESS;
         }
-        [name] => match STEPS.iter().chain(&PORTABILITY).find(|step| step.name == name) {
+        [name] => match STEPS.iter().chain(&RELEASE).find(|step| step.name == name) {
             Some(step) => shell().and_then(|sh| timed(step, &sh).map(|_| ())),
             None => return usage(&format!("there is no step `{name}`")),
         },
@@ -87,14 +103,14 @@ fn main() -> ExitCode {
 }
 
 /// Every step, in order.
-fn ci(sh: &Shell) -> Result<()> {
+fn all(name: &str, steps: &[Step], sh: &Shell) -> Result<()> {
     let start = Instant::now();
     let mut times = Vec::new();
-    for step in &STEPS {
+    for step in steps {
         let took = timed(step, sh)?;
         times.push(format!("{} {}", step.name, seconds(took)));
     }
-    println!("ci: {} steps passed in {} ({})", STEPS.len(), seconds(start.elapsed()), times.join(", "));
+    println!("{name}: {} steps passed in {} ({})", steps.len(), seconds(start.elapsed()), times.join(", "));
     Ok(())
 }
 
@@ -134,11 +150,12 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | STEP | fuzz TARGET [--runs N] [--seconds N]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
-         steps that ci leaves out, because they need other toolchains or targets:\n{}\n\n\
+         release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
+         REV or else the last tag v*:\n{}\n\n\
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n",
         lines(&STEPS),
-        lines(&PORTABILITY),
+        lines(&RELEASE),
     )
 }

@@ -84,6 +84,6 @@ pub(crate) fn msrv(sh: &Shell) -> Result<()> {
 }
 
 /// `flag` before the name of every package.
-fn arguments<'a>(flag: &'a str, packages: impl Iterator<Item = &'a Package>) -> Vec<&'a str> {
+pub(crate) fn arguments<'a>(flag: &'a str, packages: impl Iterator<Item = &'a Package>) -> Vec<&'a str> {
     packages.flat_map(|package| [flag, package.name.as_str()]).collect()
 }

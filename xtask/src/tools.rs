@@ -36,11 +36,20 @@ pub(crate) fn target(sh: &Shell, triple: &str) -> Result<()> {
 
 /// A cargo subcommand from the registry, such as `cargo-fuzz`.
 pub(crate) fn subcommand(sh: &Shell, package: &str) -> Result<()> {
+    install(sh, package, package)
+}
+
+/// The same, at a version that is known to build and to answer as expected; another that is there already is used.
+pub(crate) fn pinned(sh: &Shell, (package, version): (&str, &str)) -> Result<()> {
+    install(sh, package, &format!("{package}@{version}"))
+}
+
+fn install(sh: &Shell, package: &str, exactly: &str) -> Result<()> {
     let name = package.strip_prefix("cargo-").unwrap_or(package);
     if answers(sh, &["cargo", name, "--version"]) {
         return Ok(());
     }
-    cmd!(sh, "cargo install --locked {package}")
+    cmd!(sh, "cargo install --locked {exactly}")
         .run()
         .with_context(|| format!("`{package}` is missing and could not be installed"))
 }

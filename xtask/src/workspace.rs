@@ -17,6 +17,9 @@ pub(crate) const FUZZ: &str = "fuzz/Cargo.toml";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    pub(crate) version: String,
+    /// Whether it may be published.
+    pub(crate) published: bool,
     /// The directory of its manifest.
     pub(crate) directory: String,
     pub(crate) dependencies: Vec<Dependency>,
@@ -40,6 +43,11 @@ impl Package {
     /// Whether it lies in that directory of the repository, at any depth.
     pub(crate) fn is_in(&self, directory: &str) -> bool {
         Path::new(&self.directory).starts_with(directory)
+    }
+
+    /// Whether others can depend on it.
+    pub(crate) fn is_library(&self) -> bool {
+        self.roots.iter().any(|root| root.ends_with("lib.rs"))
     }
 
     /// Whether its library does without std.
@@ -70,6 +78,8 @@ fn package(root: &Path, value: &Value) -> Option<Package> {
     };
     Some(Package {
         name: text(&value["name"])?,
+        version: text(&value["version"])?,
+        published: value["publish"].as_array().is_none_or(|registries| !registries.is_empty()),
         directory: Path::new(&manifest).parent()?.to_str()?.to_owned(),
         dependencies: value["dependencies"].as_array()?.iter().map(dependency).collect::<Option<_>>()?,
         roots: value["targets"]
