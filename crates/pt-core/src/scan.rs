@@ -86,7 +86,7 @@ impl Entries<'_> {
     }
 
     /// How many entries from `first` on form one run with it: contiguous pages, all other bits equal but `ignored`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run<F: Format>(
         self,
         format: &F,
@@ -96,6 +96,11 @@ impl Entries<'_> {
         ignored: u64,
     ) -> usize {
         let (size, count) = (F::entry_span(level), self.count::<F>());
+        // Where memory is scattered runs end at once, and this is all that it costs.
+        let follows = page.checked_add(size).map(Entry::Leaf);
+        if follows != Some(format.decode(level, self.raw::<F>(first + 1))) {
+            return 1;
+        }
         let (mut length, mut raw) = (0, self.raw::<F>(first));
         loop {
             // Adding the page size to the raw value is right as long as the address field does not carry.
@@ -123,6 +128,10 @@ impl Entries<'_> {
 #[inline(always)]
 fn next_used<B, W: Word>(words: &[B], from: usize, load: impl Fn(&B) -> W) -> usize {
     let mut at = from;
+    // Where tables are full it is the very first.
+    if words.get(at).is_some_and(|word| !load(word).is_zero()) {
+        return at;
+    }
     while let Some(block) = words.get(at..at + BLOCK) {
         if !block
             .iter()

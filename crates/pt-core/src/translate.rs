@@ -84,7 +84,8 @@ pub struct Step {
 /// - [`TranslateError::NonCanonical`]: the format has no such address;
 /// - [`TranslateError::NotPresent`]: an entry of the path is not present;
 /// - [`TranslateError::Fault`]: an entry has reserved bits set, or a table cannot be read.
-#[inline]
+// Handed back through memory, the result would cost as much again as the search.
+#[inline(always)]
 pub fn translate<F: Format, M: Memory + ?Sized>(
     format: &F,
     memory: &M,
@@ -112,7 +113,7 @@ pub fn translate<F: Format, M: Memory + ?Sized>(
 /// # Errors
 ///
 /// As [`translate`]. The entry that it failed on was given out too, unless it could not be read.
-#[inline]
+#[inline(always)]
 pub fn trace<F: Format, M: Memory + ?Sized>(
     format: &F,
     memory: &M,

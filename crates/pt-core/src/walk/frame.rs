@@ -1,7 +1,7 @@
 //! One open table: its bytes, lent or copied, and the place in it.
 
 use crate::scan::Entries;
-use crate::{Format, Geometry, Leaf, Leaves, Level, Link, Memory, Space, TableBuffer, Unreadable};
+use crate::{Entry, Format, Geometry, Leaf, Leaves, Level, Link, Memory, Space, TableBuffer, Unreadable};
 
 /// A table that a link points to, not yet read.
 #[derive(Clone, Copy)]
@@ -78,24 +78,56 @@ impl<'m, B: TableBuffer, R: Copy> Frame<'m, B, R> {
         self.address.wrapping_add(((self.first + at) * F::ENTRY_BYTES) as u64)
     }
 
-    /// The leaf `raw` at `at`, or the run that starts there.
+    /// The leaf that comes next, or the run that starts there; none where something else comes next.
     #[inline(always)]
-    pub(super) fn leaf<F: Format<Rights = R>>(
-        &self,
+    pub(super) fn next_leaf<F: Format<Rights = R>>(
+        &mut self,
+        format: &F,
+        place: (Space, Level),
+        leaves: Leaves,
+    ) -> Option<Leaf<R>> {
+        let mut cursor = self.cursor();
+        let leaf = cursor.next_leaf(format, place, leaves);
+        self.next = cursor.next;
+        leaf
+    }
+
+    #[inline(always)]
+    pub(super) fn cursor(&self) -> Cursor<'_, B, R> {
+        Cursor { frame: self, entries: self.entries(), next: self.next }
+    }
+}
+
+/// A place in an open table: small, so that a loop holds it in registers.
+pub(super) struct Cursor<'f, B, R> {
+    frame: &'f Frame<'f, B, R>,
+    entries: Entries<'f>,
+    pub(super) next: usize,
+}
+
+impl<B: TableBuffer, R: Copy> Cursor<'_, B, R> {
+    /// As [`Frame::next_leaf`].
+    #[inline(always)]
+    pub(super) fn next_leaf<F: Format<Rights = R>>(
+        &mut self,
         format: &F,
         (space, level): (Space, Level),
-        at: usize,
-        (raw, pa): (u64, u64),
         leaves: Leaves,
-    ) -> Leaf<R> {
-        let ignored = if leaves == Leaves::RunsIgnoringAccessedDirty { F::ACCESSED_DIRTY } else { 0 };
+    ) -> Option<Leaf<R>> {
+        let at = self.entries.next_used::<F>(self.next);
+        self.next = at;
+        let raw = self.entries.raw::<F>(at);
+        let Entry::Leaf(pa) = format.decode(level, raw) else { return None };
         let pages = match leaves {
             Leaves::Each => 1,
-            _ => self.entries().run(format, level, at, pa, ignored) as u32,
+            Leaves::Runs => self.entries.run(format, level, at, pa, 0),
+            Leaves::RunsIgnoringAccessedDirty => self.entries.run(format, level, at, pa, F::ACCESSED_DIRTY),
         };
-        let rights = format.restrict(self.rights, level, raw);
-        let (va, entry) = (F::canonical(self.va::<F>(level, at)), self.entry::<F>(at));
-        Leaf { space, level, va, pa, pages, raw, entry, rights }
+        self.next = at + pages;
+        let frame = self.frame;
+        let rights = format.restrict(frame.rights, level, raw);
+        let (va, entry) = (F::canonical(frame.va::<F>(level, at)), frame.entry::<F>(at));
+        Some(Leaf { space, level, va, pa, pages: pages as u32, raw, entry, rights })
     }
 }
 
