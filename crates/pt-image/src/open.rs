@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! path -> xz? zstd? --yes--> decoded, within the limit -+
-//!              |                                        +-> format, by content or as told -> Contents
+//!              |                                        +-> flattened? -> format, by content or as told -> Contents
 //!              +-no--> mapped (read, if not a file) ----+
 //! ```
 //!
-//! Only one layer of compression is taken off. A new format is a line in [`detect`], a line in [`parse`] and a module.
+//! Only one layer of compression is taken off. What is in several files has a way in of its own. A new format is a line in [`detect`], a line in [`parse`] and a module.
 
 use crate::cloud_hypervisor::{self, State};
 use crate::error::{Checked, Error};
@@ -17,7 +17,9 @@ use crate::{OpenOptions, Region, elf, firecracker, kdump, lime, raw};
 use std::path::{Path, PathBuf};
 
 impl Image {
-    /// Opens the image at `path`. Its compression and format are recognised by content.
+    /// Opens the image at `path`. Its compression and format are recognised by content; a folder with a snapshot of Cloud
+    /// Hypervisor, and the memory in it, by their names. The flattened form of dumps is rearranged in memory, within the
+    /// limit.
     ///
     /// An uncompressed file is mapped, so it must not be modified while the image is in use: changed bytes would be read
     /// as changed memory (and Rust takes lent bytes to be constant), and bytes cut off end the process with SIGBUS.
@@ -28,6 +30,7 @@ impl Image {
     ///
     /// - [`Error::Open`], [`Error::Directory`], [`Error::Read`], [`Error::Map`]: the file cannot be had;
     /// - [`Error::Empty`]: it has no content;
+    /// - [`Error::State`]: it is a snapshot whose state does not say what it should;
     /// - [`Error::Decode`]: its compressed data is damaged;
     /// - [`Error::Limit`], [`Error::OutOfMemory`]: it needs more memory than allowed, or than there is;
     /// - [`Error::Unsupported`]: it is of a known format that is not read;

@@ -56,19 +56,16 @@ pub(super) struct Output {
 impl Output {
     /// Makes a file beside `path`; beside what it points at, if it is a link.
     pub(super) fn create(path: &Path) -> Result<Self, WriteError> {
-        let target = match fs::metadata(path) {
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(WriteError::NotAFile { path: path.to_owned() });
-            }
-            Ok(_) => {
-                fs::canonicalize(path).map_err(|cause| WriteError::Create { path: path.to_owned(), cause })?
-            }
-            Err(_) => path.to_owned(),
-        };
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(WriteError::NotAFile { path: path.to_owned() });
+        }
+        let cannot_create = |cause| WriteError::Create { path: path.to_owned(), cause };
+        let target =
+            if path.is_symlink() { fs::canonicalize(path).map_err(cannot_create)? } else { path.to_owned() };
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let file = tempfile::Builder::new().prefix(".pt-image-").tempfile_in(folder);
-        let file = file.map_err(|cause| WriteError::Create { path: path.to_owned(), cause })?;
+        let file = file.map_err(cannot_create)?;
         Ok(Self { staged: Staged { file, path: target }, at: 0, written: 0 })
     }
 

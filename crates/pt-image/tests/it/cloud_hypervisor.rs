@@ -204,6 +204,19 @@ fn states_that_do_not_tell() {
 }
 
 #[test]
+fn a_state_truncated_at_every_byte() {
+    let mut state = state();
+    state["snapshots"]["cpu-manager"] = json!({"snapshots": {"0": section(&json!({"Kvm": {"sregs": [1]}}))}});
+    let state = state.to_string();
+    let dir = snapshot(&[], &memory());
+    let file = dir.path().join("state.json");
+    for len in 1..state.len() {
+        fs::write(&file, &state[..len]).unwrap();
+        assert!(matches!(open(dir.path()), Err(Error::State { .. })), "{len}");
+    }
+}
+
+#[test]
 fn memory_that_is_not_what_the_state_says() {
     for memory in [&memory()[1..], &[memory(), vec![0]].concat()] {
         let dir = snapshot(state().to_string().as_bytes(), memory);
@@ -215,7 +228,7 @@ fn memory_that_is_not_what_the_state_says() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn mutated_states(

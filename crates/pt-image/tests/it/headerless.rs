@@ -133,6 +133,16 @@ fn the_syntax_of_regions() {
     }
 }
 
+proptest! {
+    #[test]
+    fn any_text_is_a_region_or_an_error(text in "[0-9a-fx=@+ \\PC]{0,24}") {
+        match text.parse::<Region>() {
+            Ok(region) => prop_assert!(!region.path.as_os_str().is_empty() && region.len != Some(0)),
+            Err(error) => prop_assert!(!error.to_string().contains('\n')),
+        }
+    }
+}
+
 #[test]
 fn firecrackers_gaps() {
     const GIB: u64 = 1 << 30;

@@ -93,22 +93,16 @@ fn descriptors_that_lie_concern_their_page_only() {
 }
 
 #[test]
-fn truncated_at_every_byte_that_tells() {
+fn truncated_at_every_byte() {
     let dump = small();
     let file = dump.build();
     let descriptors_end = dump.descriptors() + 24 * 15;
-    let near = |at: usize| at.saturating_sub(40)..at + 40;
-    let cuts = (8..600)
-        .chain(near(PAGE))
-        .chain(PAGE..PAGE + 120)
-        .chain(near(2 * PAGE))
-        .chain(near(dump.descriptors()));
-    for len in cuts.chain(dump.descriptors()..descriptors_end) {
+    for len in 8..descriptors_end {
         clear(&open(file[..len].to_vec()).unwrap_err());
     }
-    for len in (descriptors_end..file.len()).step_by(61) {
+    // From there on only pages are missing.
+    for len in descriptors_end..file.len() {
         let image = open(file[..len].to_vec()).unwrap();
-        exercise(&image);
         // The last page is the last in the file.
         assert_eq!(read(&image, 109), Err(Unreadable::Failed), "{len}");
     }
