@@ -40,15 +40,15 @@
 
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pt_core::{Memory, MemoryMut, Unreadable};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress};
 
 /// The memory of a VMM, borrowed: regions of type `R`, found by address.
 ///
-/// It costs two small allocations to make. Writes go through a shared reference, as they do in `vm-memory`: a
-/// `&VmMemory` is a [`MemoryMut`] too.
+/// It costs two small allocations to make, and an access one look-up: the region of the last one, else an index by
+/// address. Writes go through a shared reference, as they do in `vm-memory`: a `&VmMemory` is a [`MemoryMut`] too.
 ///
 /// ```
 /// use pt_vcpu::{Machine, Registers, Vcpu};
@@ -71,13 +71,14 @@ use vm_memory::{GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress};
 pub struct VmMemory<'a, R> {
     /// By address, ascending.
     regions: Vec<Region<'a, R>>,
-    /// The addresses in stretches of `1 << stretch` bytes: how many regions start before each of them, and before the end
-    /// of the last. A look-up is left with the few regions that start in one stretch, and the one before them.
-    before: Vec<usize>,
+    /// The region that served the last access: the next one's, most likely. A hint, so that it may be racy.
+    last_hit: AtomicUsize,
+    /// For each stretch of `1 << stretch` addresses, the last region that starts in or before it: the next guess.
+    likely: Vec<usize>,
     stretch: u32,
 }
 
-/// Enough that memory below 4 GiB and memory above it are apart up to 1 TiB, and little enough to be cached.
+/// Enough stretches that memory below 4 GiB and memory above it are apart up to 1 TiB; few enough to stay in the cache.
 const STRETCHES_LOG2: u32 = 8;
 
 struct Region<'a, R> {
@@ -94,10 +95,9 @@ impl<'a, R: GuestMemoryRegion> VmMemory<'a, R> {
         regions.sort_by_key(|region| region.first);
         let last = regions.iter().map(|region| region.last).max().unwrap_or(0);
         let stretch = (u64::BITS - last.leading_zeros()).saturating_sub(STRETCHES_LOG2);
-        let before = (0..=(last >> stretch) + 1)
-            .map(|end| regions.partition_point(|region| region.first >> stretch < end))
-            .collect();
-        Self { regions, before, stretch }
+        let starting = |at| regions.partition_point(|region| region.first >> stretch <= at);
+        let likely = (0..=last >> stretch).map(|at| starting(at).saturating_sub(1)).collect();
+        Self { regions, last_hit: AtomicUsize::new(0), likely, stretch }
     }
 
     /// The physical addresses of each region, ascending.
@@ -108,11 +108,24 @@ impl<'a, R: GuestMemoryRegion> VmMemory<'a, R> {
     /// The region that has `address`.
     #[inline]
     fn find(&self, address: u64) -> Option<&Region<'a, R>> {
-        let at = usize::try_from(address >> self.stretch).ok()?;
-        let [from, to] = *self.before.get(at..)?.first_chunk()?;
-        let candidates = self.regions.get(from.saturating_sub(1)..to)?;
-        let starting = candidates.partition_point(|region| region.first <= address);
-        candidates.get(starting.checked_sub(1)?).filter(|region| region.has(address))
+        let region = self.regions.get(self.last_hit.load(Ordering::Relaxed))?;
+        if region.has(address) {
+            return Some(region);
+        }
+        let likely = *self.likely.get(usize::try_from(address >> self.stretch).ok()?)?;
+        let region = self.regions.get(likely)?;
+        if region.has(address) {
+            self.last_hit.store(likely, Ordering::Relaxed);
+            return Some(region);
+        }
+        self.search(address)
+    }
+
+    /// Several regions start in one stretch, or none has the address.
+    #[cold]
+    fn search(&self, address: u64) -> Option<&Region<'a, R>> {
+        let starting = self.regions.partition_point(|region| region.first <= address);
+        self.regions.get(starting.checked_sub(1)?).filter(|region| region.has(address))
     }
 
     /// Hands out the part of an access that each region has, ascending.
