@@ -11,13 +11,17 @@
 //! ```
 //!
 //! The numbers are C structures of the machine that wrote the dump, so their places depend on the width of its words, and
-//! nothing records that: a header is of the width at which its block size is that of an x86 page.
+//! nothing records that: a header is of the width at which its block size is that of an x86 page. Where both are (a 32-bit
+//! dump of 4096 pages, or a 64-bit one taken 4096 microseconds after a full second), the machine's name decides, if there
+//! is one.
 
 use super::{Defect, MAGIC, Notes, PAGE_BYTES, PHYSICAL_END};
 use crate::error::Checked;
 use std::ops::Range;
 
 const DESCRIPTOR: u64 = 24;
+/// The name in `struct new_utsname`, at the same place in both.
+const MACHINE: usize = 272;
 const BLOCK_SIZE_64: u64 = 428;
 const BLOCK_SIZE_32: u64 = 416;
 
@@ -42,6 +46,7 @@ impl Header {
         let fields = Fields(file);
         let version = fields.u32(8)?;
         let wide = match (fields.u32(BLOCK_SIZE_64)?, fields.u32(BLOCK_SIZE_32)?) {
+            (4096, 4096) => file.get(MACHINE..MACHINE + 6) == Some(b"x86_64"),
             (4096, _) => true,
             (_, 4096) => false,
             (found, _) => return Err((BLOCK_SIZE_64, Defect::BlockSize(found))),

@@ -81,6 +81,20 @@ fn reads_across_pages_and_outside() {
 }
 
 #[test]
+fn a_width_that_two_places_tell() {
+    // 4096 pages of a 32-bit dump look like the block size of a 64-bit one.
+    let narrow = KdumpFile { wide: false, ..KdumpFile::new([(1, Some(page(1))), (4095, Some(page(4095)))]) };
+    let image = open(narrow.build()).unwrap();
+    agrees(&image, &narrow);
+    // And microseconds of a 64-bit one, rarely, like the block size of a 32-bit one.
+    let wide = KdumpFile { wide: true, ..narrow };
+    let mut file = wide.build();
+    file[416..420].copy_from_slice(&4096_u32.to_le_bytes());
+    file[272..278].copy_from_slice(b"x86_64");
+    agrees(&open(file).unwrap(), &wide);
+}
+
+#[test]
 fn many_pages_go_through_the_small_memory_of_decoded_ones() {
     let dump =
         KdumpFile { method: Method::Snappy, ..KdumpFile::new((0..1500).map(|n| (n * 3, Some(page(n))))) };
