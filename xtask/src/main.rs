@@ -32,7 +32,11 @@ struct Step {
 const STEPS: [Step; 10] = [
     Step { name: "fmt", about: "every file is formatted", run: steps::fmt },
     Step { name: "tidy", about: "what no compiler checks (see xtask/src/tidy.rs)", run: tidy::run },
-    Step { name: "clippy", about: "no warnings, with default features and without", run: steps::clippy },
+    Step {
+        name: "clippy",
+        about: "no warnings, with all features and without the default ones",
+        run: steps::clippy,
+    },
     Step { name: "test", about: "tests, overflow checks and debug assertions on", run: steps::test_checked },
     Step { name: "test-unchecked", about: "tests, optimised, both off", run: steps::test_unchecked },
     Step { name: "doc-test", about: "examples in documentation", run: steps::doc_test },

@@ -16,10 +16,10 @@ pub(crate) fn fmt(sh: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// Without default features the libraries are linted alone: tests bring features back in.
+/// All targets with all features; without default features the libraries alone, because tests bring features back in.
 pub(crate) fn clippy(sh: &Shell) -> Result<()> {
     tools::component(sh, "clippy", "clippy")?;
-    cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
+    cmd!(sh, "cargo clippy --workspace --all-targets --all-features -- -D warnings").run()?;
     let packages = packages(sh, MAIN)?;
     let featured = arguments("-p", packages.iter().filter(|package| package.default_features));
     cmd!(sh, "cargo clippy {featured...} --lib --no-default-features -- -D warnings").run()?;
@@ -66,7 +66,7 @@ pub(crate) fn targets(sh: &Shell) -> Result<()> {
 
 /// Criterion takes `--test` to mean once and unmeasured, and so does the built-in harness.
 pub(crate) fn bench_test(sh: &Shell) -> Result<()> {
-    cmd!(sh, "cargo bench -p pt-benches -- --test").run()?;
+    cmd!(sh, "cargo bench -p pt-benches -p pt-vm-memory --benches -- --test").run()?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use bare::tables::{FIRST, NARROW, SECOND, memory};
 use pt_amd64::FourLevel;
 use pt_core::{Event, Format, Limits, Options, Resource, Walk, translate};
 use pt_i686::TwoLevel;
+use pt_vcpu::{Machine, Registers, Vcpu};
 use pt_x86::Rights;
 
 bare::program!(check);
@@ -22,6 +23,15 @@ fn check() -> bool {
         && shared.is_ok_and(|page| page.pa == 0x9234 && page.rights == Rights::USER)
         && large.is_ok_and(|page| page.pa == 0x40_5678)
         && translate(&four_level, memory(), FIRST, 0x3000).is_err()
+        && of_a_vcpu()
+}
+
+/// The same address from registers: paging, write protection and long mode are on.
+fn of_a_vcpu() -> bool {
+    let registers =
+        Registers { cr0: 0x8001_0001, cr3: SECOND, cr4: 0x20, efer: 0xd00, ..Registers::default() };
+    let vcpu = Vcpu::new(registers, &Machine::default());
+    vcpu.translate(memory(), 0x1234).is_ok_and(|page| page.pa == 0x9234)
 }
 
 /// Tables and leaves under `root`, or what the walk ran out of.
