@@ -106,7 +106,8 @@ fn distinct(roots: Vec<(u64, u64)>) -> Vec<u64> {
     roots.into_iter().filter(|&(address, _)| seen.insert(address)).map(|(_, cr3)| cr3).collect()
 }
 
-fn paging(mode: Mode, image: &Image, arguments: &SpaceArguments) -> Paging {
+/// The format of tables in that mode.
+pub(crate) fn paging(mode: Mode, image: &Image, arguments: &SpaceArguments) -> Paging {
     let cpu = image.cpus().first();
     let registers = cpu.map(pt_image::Cpu::control_registers);
     // An image that does not record EFER leaves NXE open: on, unless told otherwise.

@@ -12,6 +12,17 @@ pub(crate) enum Paging {
     FiveLevel(FiveLevel),
 }
 
+impl From<Paging> for pt_vcpu::Paging {
+    fn from(paging: Paging) -> Self {
+        match paging {
+            Paging::TwoLevel(format) => Self::TwoLevel(format),
+            Paging::Pae(format) => Self::Pae(format),
+            Paging::FourLevel(format) => Self::FourLevel(format),
+            Paging::FiveLevel(format) => Self::FiveLevel(format),
+        }
+    }
+}
+
 /// Evaluates an expression with the format bound to a name, once per format.
 macro_rules! with_format {
     ($paging:expr, |$format:ident| $body:expr) => {

@@ -31,6 +31,7 @@
 //! | one vCPU: translate, trace, iterate | [`Vcpu`], [`Extents`] |
 //! | its memory: bytes, C strings, integers | [`View`], [`Integer`], [`AccessError`] |
 //! | the roots of all spaces, from one of them | [`find_roots`] |
+//! | what may be a root, without any | [`rank_roots`] |
 //! | code that is generic over the format | [`Paging`], [`with_format!`] |
 //! | registers from KVM's structures | feature `kvm-bindings` |
 //!
@@ -71,6 +72,8 @@ pub use paging::Paging;
 pub use registers::{Machine, Registers};
 #[cfg(feature = "alloc")]
 pub use roots::{FoundRoot, Reason, RootsError, RootsLimits, find_roots};
+#[cfg(feature = "alloc")]
+pub use roots::{RankLimits, RankedRoot, rank_roots};
 pub use space::Translation;
 pub use vcpu::Vcpu;
 pub use view::View;

@@ -7,6 +7,8 @@ mod kernel;
 mod pages;
 mod pair;
 mod pdpt;
+mod rank;
+mod sense;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -18,6 +20,8 @@ use pt_core::{Encode, Geometry, Memory};
 use self::kernel::{Likeness, kernel_slots};
 use self::pages::{Reader, entry, pages};
 use self::pdpt::Fourth;
+
+pub use self::rank::{RankLimits, RankedRoot, rank_roots};
 
 /// A root, and what makes it one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

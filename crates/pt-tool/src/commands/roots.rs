@@ -1,12 +1,14 @@
-//! `pt roots`: the roots of all address spaces, and what tells them.
+//! `pt roots`: the roots of all address spaces, and what tells them; without any to begin with, what may be one.
 
 use std::io::Write;
 
 use anyhow::bail;
 use pt_core::Format;
-use pt_vcpu::{FoundRoot, Reason, RootsLimits};
+use pt_image::Image;
+use pt_vcpu::{FoundRoot, RankLimits, Reason, RootsLimits, rank_roots};
+use pt_x86::Mode;
 
-use crate::arguments::RootsArguments;
+use crate::arguments::{RootsArguments, SpaceArguments};
 use crate::guest::{self, Guest};
 use crate::output::Output;
 use crate::paging::with_format;
@@ -16,11 +18,36 @@ pub(crate) fn run(arguments: &RootsArguments, out: &mut Output) -> anyhow::Resul
     if spaces.range.is_some() {
         bail!("--range is about virtual addresses; roots are searched in all memory");
     }
-    let guest = Guest::of_image(guest::open(&spaces.image)?, spaces)?;
+    let image = guest::open(&spaces.image)?;
+    if spaces.roots.is_empty() && image.cpus().iter().all(|cpu| cpu.mode() == Mode::Unpaged) {
+        return rank(arguments, &image, out);
+    }
+    let guest = Guest::of_image(image, spaces)?;
     let limits = RootsLimits { roots: arguments.max_roots, ..RootsLimits::default() };
     for found in guest.find_roots(&limits)? {
         let reason = reason(&found, &guest, spaces.roots.is_empty());
         writeln!(out, "{:#x} {} {reason}", found.root, guest.mode)?;
+    }
+    Ok(())
+}
+
+/// No root is known: what may be one, the best first.
+fn rank(arguments: &RootsArguments, image: &Image, out: &mut Output) -> anyhow::Result<()> {
+    // Nobody says whether this guest ran under TCG.
+    let spaces = SpaceArguments { lenient: !arguments.spaces.strict, ..arguments.spaces.clone() };
+    let modes = match spaces.image.mode {
+        Some(mode) => vec![mode],
+        None => vec![Mode::TwoLevel, Mode::Pae, Mode::FourLevel, Mode::FiveLevel],
+    };
+    let modes: Vec<_> = modes.into_iter().map(|mode| guest::paging(mode, image, &spaces).into()).collect();
+    let ranges: Vec<_> = guest::held(image).collect();
+    let limits = RankLimits { candidates: arguments.candidates, ..RankLimits::default() };
+    let ranked = rank_roots(&modes, image, &ranges, &limits);
+    if ranked.is_empty() {
+        bail!("{}: no page makes sense as a root", image.path().display());
+    }
+    for candidate in ranked {
+        writeln!(out, "{:#x} {} candidate: {candidate}", candidate.root, candidate.mode)?;
     }
     Ok(())
 }

@@ -1,6 +1,13 @@
 //! `pt roots`, and the roots that other commands take when none is named.
 
-use crate::oracle::guests;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use pt_core::Memory;
+use pt_image::{Image, OpenOptions};
+
+use crate::oracle::{Guest, guests};
 use crate::printed;
 
 /// The first words of lines.
@@ -66,6 +73,51 @@ fn walk_takes_all_roots_and_finds_what_the_list_has() {
             assert_eq!(all, of_list(command), "{} {command}", guest.variant);
         }
     }
+}
+
+/// A raw file of a guest's tables at their addresses, with holes between.
+fn raw(guest: &Guest, folder: &Path) -> PathBuf {
+    let image = Image::open(guest.image(), &OpenOptions::new()).expect("a guest");
+    let path = folder.join(&guest.variant);
+    let mut file = File::create(&path).expect("a file");
+    for range in image.ranges() {
+        file.seek(SeekFrom::Start(range.start)).expect("a place");
+        let mut bytes = vec![0; usize::try_from(range.held).expect("small")];
+        image.read(range.start, &mut bytes).expect("held");
+        file.write_all(&bytes).expect("written");
+    }
+    path
+}
+
+#[test]
+fn without_registers_candidates_are_ranked_and_one_finds_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for guest in
+        guests().iter().filter(|guest| ["amd64-4level", "i686-pae", "memtest-x64"].contains(&&*guest.variant))
+    {
+        let path = raw(guest, folder.path());
+        let path = path.to_str().expect("text");
+        let ranked = printed(["roots", path]);
+        let best: Vec<&str> = ranked.lines().take(guest.roots.len()).collect();
+        let of_mode = format!(" {} candidate: links ", guest.mode);
+        assert!(best.iter().all(|line| line.contains(&of_mode)), "{ranked}");
+        let mut roots = first_words(&ranked)[..guest.roots.len()].to_vec();
+        let found = printed(["roots", path, "--mode", &guest.mode, "--root", roots[0]]);
+        assert_eq!(first_words(&found), guest.roots);
+        roots.sort_by_key(|root| guest.roots.iter().position(|listed| listed == root));
+        assert_eq!(roots, guest.roots);
+        // Of one mode, and of a few.
+        let ranked = printed(["roots", path, "--mode", &guest.mode, "--candidates", "3"]);
+        assert!(
+            ranked.lines().count() <= 3 && ranked.lines().all(|line| line.contains(&of_mode)),
+            "{ranked}"
+        );
+    }
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, [0; 0x3000]).expect("a file");
+    let output = crate::pt(["roots".as_ref(), empty.as_os_str()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no page makes sense as a root"));
 }
 
 #[test]

@@ -17,6 +17,11 @@ pub(super) fn pages(range: &RangeInclusive<u64>) -> impl Iterator<Item = u64> + 
     all.into_iter().flat_map(|all| all.step_by(PAGE as usize))
 }
 
+/// Whether a page is what most of a sparse memory is.
+pub(super) fn is_zero(page: &[u8]) -> bool {
+    page == [0; PAGE as usize]
+}
+
 /// A memory, and room for one read of it.
 pub(super) struct Reader<'m, M: Memory + ?Sized> {
     memory: &'m M,

@@ -46,7 +46,7 @@ pub(super) fn is_pair<F: Encode, M: Memory + ?Sized>(
         return is_excerpt(format, memory, F::ROOT, slots, (of_kernel, of_user));
     }
     // PAE: what the fourth directories say.
-    let fourth = |root| match format.decode(F::ROOT, entry::<F>(root, slots.start)) {
+    let fourth = |root| match format.decode(F::ROOT, settled::<F>(entry::<F>(root, slots.start))) {
         Entry::Table(directory) => Some(directory),
         _ => None,
     };

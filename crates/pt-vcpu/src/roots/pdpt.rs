@@ -12,8 +12,8 @@ use super::kernel::{Likeness, settled};
 use super::pages::{Reader, entry};
 use super::{Reason, RootsError, RootsLimits};
 
-/// Bits 8:5 and 2:1 of a PDPTE are reserved; accessed and dirty are among them, and QEMU's TCG sets the former.
-const RESERVED: u64 = 0x1e6;
+/// Bits 8:5 and 2:1 of a PDPTE are reserved; accessed and dirty are among them, but do not count: QEMU's TCG sets the former.
+pub(super) const RESERVED: u64 = 0x1e6;
 /// The widest address of a table.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// No table is there.
@@ -40,7 +40,7 @@ impl PartialEq for Fourth {
 
 /// The four tables of a root.
 fn tables<F: Format>(format: &F, root: &[u8]) -> [u64; 4] {
-    [0, 1, 2, 3].map(|slot| match format.decode(F::ROOT, entry::<F>(root, slot)) {
+    [0, 1, 2, 3].map(|slot| match format.decode(F::ROOT, settled::<F>(entry::<F>(root, slot))) {
         Entry::Table(address) => address,
         _ => NOWHERE,
     })
@@ -49,10 +49,10 @@ fn tables<F: Format>(format: &F, root: &[u8]) -> [u64; 4] {
 /// Whether four entries can be a root: what is not present is 0, what is present links memory of the guest.
 fn is_root<F: Format, M: Memory + ?Sized>(format: &F, memory: &M, root: &[u8]) -> bool {
     (0..4).all(|slot| {
-        let raw = entry::<F>(root, slot);
+        let raw = settled::<F>(entry::<F>(root, slot));
         let Entry::Table(address) = format.decode(F::ROOT, raw) else { return raw == 0 };
         let exists = || memory.read_entry(address, F::ENTRY_BYTES) != Err(Unreadable::Outside);
-        settled::<F>(raw) & RESERVED == 0 && exists()
+        raw & RESERVED == 0 && exists()
     })
 }
 

@@ -3,3 +3,4 @@
 mod guests;
 mod hostile;
 mod made;
+mod rank;
