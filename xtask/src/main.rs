@@ -9,6 +9,7 @@
 mod fuzz;
 mod no_std;
 mod release;
+mod roots;
 mod steps;
 mod tidy;
 mod tools;
@@ -87,6 +88,11 @@ fn main() -> ExitCode {
             Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
             Err(error) => return usage(&format!("{error:#}")),
         },
+        ["roots"] => return usage("roots needs the paths of images"),
+        ["roots", ref images @ ..] => {
+            let absolute = images.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>();
+            absolute.map_err(Into::into).and_then(|images| roots::run(&shell()?, &images))
+        }
         ["help" | "--help" | "-h"] => {
             print!("{}", help());
             return ExitCode::SUCCESS;
@@ -154,11 +160,12 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE...\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
-         fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n",
+         fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
+         roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n",
         lines(&STEPS),
         lines(&RELEASE),
     )
