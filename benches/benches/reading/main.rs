@@ -11,16 +11,19 @@
 #![allow(unsafe_code)]
 
 mod calls;
+mod cpu_time;
 mod spaces;
 mod translate;
 mod walk;
 
 use std::time::Duration;
 
+use cpu_time::CpuTime;
 use criterion::{Criterion, criterion_group, criterion_main};
 
-fn criterion() -> Criterion {
+fn criterion() -> Criterion<CpuTime> {
     Criterion::default()
+        .with_measurement(CpuTime)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
         .sample_size(30)

@@ -11,19 +11,20 @@ use pt_benches::{Answer, Pattern, Scene, Seen, fields, of_i686, of_ours, pages_o
 use pt_core::{Leaves, Recording};
 
 use crate::calls;
+use crate::cpu_time::CpuTime;
 
 const ROOTS: [usize; 4] = [1, 4, 16, 64];
 /// How many tables each space has to itself, its root included.
 const PRIVATE: usize = 64;
 
-pub(crate) fn bench(criterion: &mut Criterion) {
+pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
     for pattern in [Pattern::Contiguous, Pattern::Scattered] {
         amd64(criterion, pattern);
     }
     i686(criterion);
 }
 
-fn amd64(criterion: &mut Criterion, pattern: Pattern) {
+fn amd64(criterion: &mut Criterion<CpuTime>, pattern: Pattern) {
     let mut group = criterion.benchmark_group(format!("spaces-{}", pattern.name()));
     group.sample_size(10);
     for count in ROOTS {
@@ -56,7 +57,7 @@ fn amd64(criterion: &mut Criterion, pattern: Pattern) {
     group.finish();
 }
 
-fn i686(criterion: &mut Criterion) {
+fn i686(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("spaces-i686");
     group.sample_size(10);
     for count in ROOTS {

@@ -13,18 +13,19 @@ use x86_64::structures::paging::Translate;
 use x86_64::structures::paging::mapper::TranslateResult;
 
 use crate::calls;
+use crate::cpu_time::CpuTime;
 
 /// How many addresses are looked up per iteration: enough to touch most cache lines of the leaf tables.
 const ADDRESSES: u64 = 1 << 16;
 
-pub(crate) fn bench(criterion: &mut Criterion) {
+pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
     let scene = Scene::one(Pattern::Scattered, GIB);
     let random: Vec<u64> = (0..ADDRESSES).map(|number| scrambled(number) & ((1 << 30) - 1)).collect();
     addresses(criterion, "hot", &scene, &vec![random[0]; ADDRESSES as usize]);
     addresses(criterion, "random", &scene, &random);
 }
 
-fn addresses(criterion: &mut Criterion, name: &str, scene: &Scene, addresses: &[u64]) {
+fn addresses(criterion: &mut Criterion<CpuTime>, name: &str, scene: &Scene, addresses: &[u64]) {
     let (bytes, root) = (scene.memory.bytes(), scene.roots[0]);
     let (format, tables) = (FourLevel::default(), scene.memory.amd64(root));
     let mut mapped = Mapped::new(bytes);

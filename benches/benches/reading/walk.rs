@@ -4,17 +4,17 @@
 
 use std::hint::black_box;
 
-use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use pt_benches::{Answer, Copying, Fields, GIB, Pattern, Scene, Seen, fields, pages_of_events, read_once};
 use pt_core::Leaves;
 
 use crate::calls;
+use crate::cpu_time::CpuTime;
 
 /// What `virt_to_phys` is asked for: all that the 4 KiB patterns map.
 const RANGE: (u64, u64) = (0, 1 << 30);
 
-pub(crate) fn bench(criterion: &mut Criterion) {
+pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
     for pattern in Pattern::ALL {
         let scene = Scene::one(pattern, GIB);
         let mut group = criterion.benchmark_group(format!("walk-{}", pattern.name()));
@@ -28,7 +28,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     }
 }
 
-fn events(group: &mut BenchmarkGroup<'_, WallTime>, scene: &Scene) {
+fn events(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) {
     let (bytes, roots) = (scene.memory.bytes(), &scene.roots[..]);
     let copying = &Copying(bytes);
     let answer: Answer = pages_of_events(calls::walk(bytes, roots, Leaves::Each)).collect();
@@ -56,7 +56,7 @@ fn events(group: &mut BenchmarkGroup<'_, WallTime>, scene: &Scene) {
     });
 }
 
-fn raw(group: &mut BenchmarkGroup<'_, WallTime>, scene: &Scene) {
+fn raw(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) {
     let (roots, tables) = (&scene.roots[..], scene.memory.amd64(scene.roots[0]));
     let ours = calls::our_walk(&tables, roots);
     let answer: Answer = ours[0].1.iter().map(|mapping| Seen::from(mapping).without_user()).collect();
