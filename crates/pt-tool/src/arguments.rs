@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use pt_x86::Mode;
 
+use crate::open::Source;
+
 /// Walks, translates and compares the page tables of guest memory images.
 #[derive(Debug, Parser)]
 #[command(name = "pt", version, max_term_width = 100)]
@@ -78,12 +80,8 @@ pub(crate) enum Command {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ImageArguments {
-    /// ELF core (as QEMU's dump-guest-memory writes it) or raw memory file; xz and zstd are decoded
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: PathBuf,
-    /// The most that a compressed image may decode to, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 4096)]
-    pub(crate) decode_limit: u64,
+    #[command(flatten)]
+    pub(crate) source: Source,
     /// Paging mode, instead of what the image's CPU state says: 2level, pae, 4level or 5level
     #[arg(long, value_name = "MODE", value_parser = paged_mode)]
     pub(crate) mode: Option<Mode>,
@@ -94,7 +92,7 @@ pub(crate) struct ImageArguments {
 pub(crate) struct SpaceArguments {
     #[command(flatten)]
     pub(crate) image: ImageArguments,
-    /// A root (CR3), in order of primacy; repeatable. Default: each CPU's; for `walk` and `share`, all that `roots` finds
+    /// A root (CR3), in order of primacy; repeatable. Default: each CPU's; for `walk`, `share`, `find` and `picture`, all that `roots` finds
     #[arg(long = "root", value_name = "HEX", value_parser = hex)]
     pub(crate) roots: Vec<u64>,
     /// Virtual addresses to look at, both ends included
@@ -163,7 +161,7 @@ pub(crate) struct TranslateArguments {
 #[derive(Args, Debug)]
 pub(crate) struct FindArguments {
     #[command(flatten)]
-    pub(crate) spaces: SpaceArguments,
+    pub(crate) all: AllSpacesArguments,
     /// Physical addresses, or ranges of them with both ends included; hexadecimal
     #[arg(value_name = "PA[..=PA]", required = true, value_parser = frames)]
     pub(crate) frames: Vec<RangeInclusive<u64>>,
@@ -181,7 +179,7 @@ pub(crate) struct DiffArguments {
 #[derive(Args, Debug)]
 pub(crate) struct PictureArguments {
     #[command(flatten)]
-    pub(crate) spaces: SpaceArguments,
+    pub(crate) all: AllSpacesArguments,
     /// The file to write, as SVG
     #[arg(short, long, value_name = "FILE.svg")]
     pub(crate) output: PathBuf,
@@ -207,7 +205,7 @@ fn hex(word: &str) -> Result<u64, String> {
     u64::from_str_radix(&digits, 16).map_err(|error| format!("not a hexadecimal number of 64 bits ({error})"))
 }
 
-fn range(word: &str) -> Result<RangeInclusive<u64>, String> {
+pub(crate) fn range(word: &str) -> Result<RangeInclusive<u64>, String> {
     let (start, end) = word.split_once("..=").ok_or("START..=END, both hexadecimal")?;
     let bound = |word: &str, open| if word.is_empty() { Ok(open) } else { hex(word) };
     let (start, end) = (bound(start, 0)?, bound(end, u64::MAX)?);

@@ -3,15 +3,13 @@
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, bail};
-use pt_amd64::{Features, FiveLevel, FourLevel};
-use pt_core::Format;
-use pt_i686::{Pae, PaeFeatures, TwoLevel, TwoLevelFeatures};
-use pt_image::{Image, OpenOptions};
-use pt_vcpu::{FoundRoot, RootsLimits, find_roots};
+use pt_image::Image;
+use pt_vcpu::{FoundRoot, Machine, Registers, RootsLimits, find_roots};
 use pt_x86::{Cr4, Efer, Mode};
 
-use crate::arguments::{AllSpacesArguments, ImageArguments, SpaceArguments};
+use crate::arguments::{AllSpacesArguments, SpaceArguments};
 use crate::paging::{Paging, with_format};
+use crate::progress::Progress;
 
 /// An opened image, its tables' format, the roots and the range to look at.
 #[derive(Debug)]
@@ -24,16 +22,10 @@ pub(crate) struct Guest {
     pub(crate) range: RangeInclusive<u64>,
 }
 
-/// Opens an image.
-pub(crate) fn open(arguments: &ImageArguments) -> anyhow::Result<Image> {
-    let limit = arguments.decode_limit.saturating_mul(1 << 20);
-    Ok(Image::open(&arguments.image, &OpenOptions::new().decode_limit(limit))?)
-}
-
 impl Guest {
     /// Opens the image and decides how it is to be read, from its CPU state and what the command line overrides.
     pub(crate) fn open(arguments: &SpaceArguments) -> anyhow::Result<Self> {
-        Self::of_image(open(&arguments.image)?, arguments)
+        Self::of_image(arguments.image.source.open()?, arguments)
     }
 
     /// As [`open`](Self::open), for commands that look at all spaces together: where no root is named, all that are found.
@@ -49,14 +41,8 @@ impl Guest {
     pub(crate) fn of_image(image: Image, arguments: &SpaceArguments) -> anyhow::Result<Self> {
         let (mode, of_cpus) = mode_and_roots(&image, arguments.image.mode)?;
         let paging = paging(mode, &image, arguments);
-        let roots = if arguments.roots.is_empty() {
-            distinct(with_format!(paging, |format| of_cpus
-                .iter()
-                .map(|&cr3| (format.root(cr3), cr3))
-                .collect()))
-        } else {
-            arguments.roots.clone()
-        };
+        let roots =
+            if arguments.roots.is_empty() { distinct(of_cpus, paging) } else { arguments.roots.clone() };
         if roots.is_empty() {
             bail!(
                 "{}: no CPU state to take a root from; name one with --root (`pt roots` ranks candidates)",
@@ -68,8 +54,9 @@ impl Guest {
 
     /// The roots that have the kernel part of those at hand, these included.
     pub(crate) fn find_roots(&self, limits: &RootsLimits) -> anyhow::Result<Vec<FoundRoot>> {
+        let progress = Progress::over(self.image.held_bytes());
         let found = with_format!(self.paging, |format| {
-            find_roots(&format, &self.image, held(&self.image), &self.roots, limits)
+            find_roots(&format, &self.image, progress.of(held(&self.image)), &self.roots, limits)
         });
         found.with_context(|| self.image.path().display().to_string())
     }
@@ -101,35 +88,26 @@ fn mode_and_roots(image: &Image, asked: Option<Mode>) -> anyhow::Result<(Mode, V
 }
 
 /// The registers whose table addresses no earlier one has.
-fn distinct(roots: Vec<(u64, u64)>) -> Vec<u64> {
+fn distinct(mut roots: Vec<u64>, paging: Paging) -> Vec<u64> {
     let mut seen = std::collections::HashSet::new();
-    roots.into_iter().filter(|&(address, _)| seen.insert(address)).map(|(_, cr3)| cr3).collect()
+    roots.retain(|&cr3| seen.insert(paging.root(cr3)));
+    roots
 }
 
-/// The format of tables in that mode.
+/// The format of tables in that mode: what the CPU's registers leave open, and what the command line overrides.
 pub(crate) fn paging(mode: Mode, image: &Image, arguments: &SpaceArguments) -> Paging {
     let cpu = image.cpus().first();
-    let registers = cpu.map(pt_image::Cpu::control_registers);
-    // An image that does not record EFER leaves NXE open: on, unless told otherwise.
-    let recorded = cpu.and_then(|cpu| cpu.efer);
-    let nx = !arguments.no_nx && recorded.is_none_or(|efer| efer.contains(Efer::NO_EXECUTE_ENABLE));
-    let pse = !arguments.no_pse && registers.is_none_or(|cpu| cpu.cr4.contains(Cr4::PAGE_SIZE_EXTENSIONS));
+    let mut control = cpu.map(pt_image::Cpu::control_registers).unwrap_or_default();
+    // Without CPU state both are on; so is NXE in an image that does not record EFER.
+    control.cr4.set(Cr4::PAGE_SIZE_EXTENSIONS, !arguments.no_pse && cpu.is_none_or(pages_of_4_mib));
+    let nx = cpu.and_then(|cpu| cpu.efer).is_none_or(|efer| efer.contains(Efer::NO_EXECUTE_ENABLE));
+    control.efer.set(Efer::NO_EXECUTE_ENABLE, !arguments.no_nx && nx);
     let strict_pdpte = arguments.strict || !(arguments.lenient || image.has_qemu_notes());
-    let wide = arguments.phys_bits.unwrap_or(pt_x86::MAX_PHYS_BITS);
-    match mode {
-        Mode::TwoLevel => {
-            let phys_bits = arguments.phys_bits.unwrap_or(TwoLevelFeatures::default().phys_bits);
-            Paging::TwoLevel(TwoLevel::new(TwoLevelFeatures { phys_bits, pse, ..Default::default() }))
-        }
-        Mode::Pae => {
-            Paging::Pae(Pae::new(PaeFeatures { phys_bits: wide, nx, strict_pdpte, ..Default::default() }))
-        }
-        Mode::FiveLevel => {
-            Paging::FiveLevel(FiveLevel::new(Features { phys_bits: wide, nx, ..Default::default() }))
-        }
-        // `--mode` does not take `unpaged`, and CPUs without paging are passed over.
-        Mode::FourLevel | Mode::Unpaged => {
-            Paging::FourLevel(FourLevel::new(Features { phys_bits: wide, nx, ..Default::default() }))
-        }
-    }
+    let phys_bits = arguments.phys_bits.unwrap_or(pt_x86::MAX_PHYS_BITS);
+    let machine = Machine { phys_bits, strict_pdpte, ..Machine::default() };
+    Paging::of_mode(mode, &Registers::from(control), &machine)
+}
+
+fn pages_of_4_mib(cpu: &pt_image::Cpu) -> bool {
+    cpu.control_registers().cr4.contains(Cr4::PAGE_SIZE_EXTENSIONS)
 }

@@ -17,8 +17,10 @@
 mod arguments;
 mod commands;
 mod guest;
+mod open;
 mod output;
 mod paging;
+mod progress;
 mod show;
 
 use std::process::ExitCode;

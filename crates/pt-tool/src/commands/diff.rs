@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result
         });
     };
     let mut of_after = arguments.spaces.clone();
-    of_after.image.image.clone_from(path);
+    of_after.image.source.image.clone_from(path);
     let after = Guest::open(&of_after)?;
     // One root is for both images, two are one for each, and the CPUs' own are taken in pairs.
     let roots = match (&arguments.spaces.roots[..], &before.roots[..], &after.roots[..]) {

@@ -2,15 +2,14 @@
 
 use std::io::Write;
 
-use pt_x86::Mode;
+use pt_vcpu::{Machine, Paging, Registers};
 
 use crate::arguments::ImageArguments;
-use crate::guest;
 use crate::output::{Output, Tone};
 use crate::show::Size;
 
 pub(crate) fn run(arguments: &ImageArguments, out: &mut Output) -> anyhow::Result<()> {
-    let image = guest::open(arguments)?;
+    let image = arguments.source.open()?;
     let compression = image.compression().map(|compression| format!(", {compression}")).unwrap_or_default();
     writeln!(out, "{}: {}{compression}", out_path(&image), image.format())?;
 
@@ -41,8 +40,9 @@ pub(crate) fn run(arguments: &ImageArguments, out: &mut Output) -> anyhow::Resul
         let mode = arguments.mode.unwrap_or_else(|| cpu.control_registers().mode());
         let heading = out.tone(Tone::Heading, format!("cpu {index}: {mode}"));
         writeln!(out, "{heading}")?;
-        if mode != Mode::Unpaged {
-            writeln!(out, "  root {:#x}", root(mode, cpu.cr3))?;
+        let registers = Registers::from(cpu.control_registers());
+        if let Some(root) = Paging::of_mode(mode, &registers, &Machine::default()).root(cpu.cr3) {
+            writeln!(out, "  root {root:#x}")?;
         }
         writeln!(out, "  cr0 {:#x}  cr2 {:#x}  cr3 {:#x}  cr4 {:#x}", cpu.cr0, cpu.cr2, cpu.cr3, cpu.cr4)?;
         let efer = cpu.efer.map_or_else(|| "not recorded".to_owned(), |efer| format!("{:#x}", efer.bits()));
@@ -61,16 +61,4 @@ pub(crate) fn run(arguments: &ImageArguments, out: &mut Output) -> anyhow::Resul
 
 fn out_path(image: &pt_image::Image) -> std::path::Display<'_> {
     image.path().display()
-}
-
-/// The root that CR3 holds in `mode`.
-fn root(mode: Mode, cr3: u64) -> u64 {
-    use pt_core::Format;
-    match mode {
-        Mode::TwoLevel => pt_i686::TwoLevel::default().root(cr3),
-        Mode::Pae => pt_i686::Pae::default().root(cr3),
-        Mode::FourLevel => pt_amd64::FourLevel::default().root(cr3),
-        Mode::FiveLevel => pt_amd64::FiveLevel::default().root(cr3),
-        Mode::Unpaged => cr3,
-    }
 }

@@ -17,7 +17,7 @@ use crate::output::Output;
 use crate::paging::with_format;
 
 pub(crate) fn run(arguments: &PictureArguments, out: &mut Output) -> anyhow::Result<()> {
-    let guest = Guest::open(&arguments.spaces)?;
+    let guest = Guest::open_all(&arguments.all)?;
     let svg = with_format!(guest.paging, |format| picture(format, &guest))?;
     write(&arguments.output, &svg)?;
     writeln!(out, "{}: {} spaces", arguments.output.display(), guest.roots.len())?;

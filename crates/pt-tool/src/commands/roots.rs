@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::bail;
-use pt_core::Format;
 use pt_image::Image;
 use pt_vcpu::{FoundRoot, RankLimits, Reason, RootsLimits, rank_roots};
 use pt_x86::Mode;
@@ -11,14 +10,13 @@ use pt_x86::Mode;
 use crate::arguments::{RootsArguments, SpaceArguments};
 use crate::guest::{self, Guest};
 use crate::output::Output;
-use crate::paging::with_format;
 
 pub(crate) fn run(arguments: &RootsArguments, out: &mut Output) -> anyhow::Result<()> {
     let spaces = &arguments.spaces;
     if spaces.range.is_some() {
         bail!("--range is about virtual addresses; roots are searched in all memory");
     }
-    let image = guest::open(&spaces.image)?;
+    let image = spaces.image.source.open()?;
     if spaces.roots.is_empty() && image.cpus().iter().all(|cpu| cpu.mode() == Mode::Unpaged) {
         return rank(arguments, &image, out);
     }
@@ -39,7 +37,7 @@ fn rank(arguments: &RootsArguments, image: &Image, out: &mut Output) -> anyhow::
         Some(mode) => vec![mode],
         None => vec![Mode::TwoLevel, Mode::Pae, Mode::FourLevel, Mode::FiveLevel],
     };
-    let modes: Vec<_> = modes.into_iter().map(|mode| guest::paging(mode, image, &spaces).into()).collect();
+    let modes: Vec<_> = modes.into_iter().map(|mode| guest::paging(mode, image, &spaces)).collect();
     let ranges: Vec<_> = guest::held(image).collect();
     let limits = RankLimits { candidates: arguments.candidates, ..RankLimits::default() };
     let ranked = rank_roots(&modes, image, &ranges, &limits);
@@ -60,8 +58,8 @@ fn reason(found: &FoundRoot, guest: &Guest, of_cpus: bool) -> String {
         Reason::GivenUnreadable if of_cpus => "; it cannot be read",
         other => return other.to_string(),
     };
-    let address = |cr3| with_format!(guest.paging, |format| format.root(cr3));
-    let cpus = guest.image.cpus().iter().enumerate().filter(|(_, cpu)| address(cpu.cr3) == found.root);
+    let address = |cr3| guest.paging.root(cr3);
+    let cpus = guest.image.cpus().iter().enumerate().filter(|(_, cpu)| address(cpu.cr3) == Some(found.root));
     let cpus: Vec<String> = cpus.map(|(number, _)| number.to_string()).collect();
     format!("CR3 of cpu {}{rest}", cpus.join(", "))
 }

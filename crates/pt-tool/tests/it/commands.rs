@@ -213,6 +213,29 @@ fn help_completions_and_manual_know_every_command() {
 }
 
 #[test]
+fn an_image_can_be_parts_of_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("parts");
+    // A PML4 in one part, a PDPT with a 1 GiB page in another: at 0x1000 and above 4 GiB.
+    let mut file = vec![0; 0x2000];
+    file[0x1000..0x1008].copy_from_slice(&0x1_0000_0003_u64.to_le_bytes());
+    file[0x0000..0x0008].copy_from_slice(&0x83_u64.to_le_bytes());
+    fs::write(&path, file).expect("a file");
+    let path = path.to_str().expect("text");
+    let regions = format!("0x1000={path}@0x1000+0x1000,0x100000000={path}@0+0x1000");
+    let common = ["--mode", "4level", "--root", "0x1000"];
+    let text = printed(["translate", &regions, "0x1234"].into_iter().chain(common));
+    assert!(text.contains("maps to 0x1234, 1 GiB page"), "{text}");
+    // The same file as Firecracker's, with the layout said.
+    let layout =
+        ["--format", "firecracker", "--layout", "0x100000000..=0x100000fff", "--layout", "0x1000..=0x1fff"];
+    let arguments = || ["translate", path, "0x1234"].into_iter().chain(common).chain(layout);
+    assert_eq!(printed(arguments()).replace(path, &regions), text);
+    fails_with(&["info", &format!("0x1000={path}@0x1800+0x1000")], "parts");
+    fails_with(&["info", &format!("zzz={path}")], "zzz");
+}
+
+#[test]
 fn a_reader_that_stops_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_pt"))
         .args(["tlb", &guest("xen-dom0")])

@@ -1,0 +1,68 @@
+//! How far a long scan of memory is, for a person who waits: on standard error, and only if that is a terminal.
+
+use std::ops::RangeInclusive;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Memory is counted off in pieces of this size.
+const PIECE: u64 = 64 << 20;
+
+/// A bar that goes from nothing to all of some memory, and goes away.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// A bar over so many bytes; none where they are few.
+    pub(crate) fn over(bytes: u64) -> Self {
+        let bar = if bytes > 8 * PIECE { ProgressBar::new(bytes) } else { ProgressBar::hidden() };
+        // The template is a constant; were it refused, the default style would do.
+        let style =
+            ProgressStyle::with_template("{wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left");
+        Self { bar: style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style)) }
+    }
+
+    /// The same ranges in pieces, each counted as it is taken.
+    pub(crate) fn of(
+        &self,
+        ranges: impl Iterator<Item = RangeInclusive<u64>>,
+    ) -> impl Iterator<Item = RangeInclusive<u64>> {
+        ranges.flat_map(pieces).inspect(|piece| self.bar.inc(piece.end() - piece.start() + 1))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A range cut at multiples of [`PIECE`].
+fn pieces(range: RangeInclusive<u64>) -> impl Iterator<Item = RangeInclusive<u64>> {
+    let (first, last) = range.into_inner();
+    let mut next = Some(first).filter(|&first| first <= last);
+    std::iter::from_fn(move || {
+        let start = next?;
+        let end = (start | (PIECE - 1)).min(last);
+        next = end.checked_add(1).filter(|&start| start <= last);
+        Some(start..=end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_the_range() {
+        let of = |range| pieces(range).collect::<Vec<_>>();
+        assert_eq!(of(5..=5), [5..=5]);
+        assert_eq!(
+            of(PIECE - 1..=2 * PIECE),
+            [PIECE - 1..=PIECE - 1, PIECE..=2 * PIECE - 1, 2 * PIECE..=2 * PIECE]
+        );
+        assert_eq!(of(u64::MAX..=u64::MAX), [u64::MAX..=u64::MAX]);
+        assert!(of(RangeInclusive::new(1, 0)).is_empty());
+    }
+}
