@@ -78,13 +78,12 @@ impl<const LEVELS: u8> LongMode<LEVELS> {
             (reserved_above(features.phys_bits, 51) | if features.nx { 0 } else { XD }) & !features.ignored;
         let top = LARGE | if matches!(features.vendor, Vendor::Amd) { bits(8, 8) } else { 0 };
         let address = address_mask(features.phys_bits, 12) & !features.ignored;
-        let link = Shape { reserved: everywhere, address, leaf: false };
+        let link = Shape { reserved: everywhere, address };
         let top = Shape { reserved: everywhere | top, ..link };
-        let page = Shape { leaf: true, ..link };
-        let mib = Shape { reserved: everywhere | bits(13, 20), address: address & !bits(12, 20), ..page };
+        let mib = Shape { reserved: everywhere | bits(13, 20), address: address & !bits(12, 20) };
         let gib = everywhere | bits(13, 29) | if features.gib_pages { 0 } else { LARGE };
-        let gib = Shape { reserved: gib, address: address & !bits(12, 29), ..page };
-        Self { features, links: [link, link, link, top, top], leaves: [page, mib, gib] }
+        let gib = Shape { reserved: gib, address: address & !bits(12, 29) };
+        Self { features, links: [link, link, link, top, top], leaves: [link, mib, gib] }
     }
 
     /// The features that it was made with.
@@ -92,11 +91,12 @@ impl<const LEVELS: u8> LongMode<LEVELS> {
         &self.features
     }
 
+    /// What a present `raw` is made of at `level`, and whether it maps a page.
     #[inline(always)]
-    fn shape(&self, level: Level, raw: u64) -> &Shape {
+    fn shape(&self, level: Level, raw: u64) -> (&Shape, bool) {
         let level = level.number() as usize;
-        let leaf = level == 1 || (level <= 3 && raw & LARGE != 0);
-        if leaf { &self.leaves[level - 1] } else { &self.links[level - 1] }
+        let page = level == 1 || (level <= 3 && raw & LARGE != 0);
+        (if page { &self.leaves[level - 1] } else { &self.links[level - 1] }, page)
     }
 }
 
@@ -117,13 +117,14 @@ impl<const LEVELS: u8> Format for LongMode<LEVELS> {
 
     #[inline(always)]
     fn decode(&self, level: Level, raw: u64) -> Entry {
-        self.shape(level, raw).decode(raw)
+        let (shape, page) = self.shape(level, raw);
+        shape.decode(raw, page)
     }
 
     /// CR3 without PCID or PWT/PCD (11:0), LAM (62:61) and the no-flush bit (63). Bits between MAXPHYADDR and 52, which
     /// `MOV` to CR3 refuses, are left out too.
     fn root(&self, register: u64) -> u64 {
-        register & address_mask(self.features.phys_bits, 12) & !self.features.ignored
+        register & self.links[0].address
     }
 
     fn unrestricted(&self) -> Rights {
@@ -136,12 +137,12 @@ impl<const LEVELS: u8> Format for LongMode<LEVELS> {
     }
 
     fn relocate(&self, level: Level, raw: u64, to: u64) -> Option<u64> {
-        self.shape(level, raw).relocate(raw, to)
+        self.shape(level, raw).0.relocate(raw, to)
     }
 
     #[inline(always)]
     fn contiguous(&self, level: Level, raw: u64) -> u64 {
-        self.shape(level, raw).contiguous(raw, Self::entry_span(level))
+        self.shape(level, raw).0.contiguous(raw, Self::entry_span(level))
     }
 
     fn table_name(level: Level) -> &'static str {
@@ -164,7 +165,7 @@ impl<const LEVELS: u8> Encode for LongMode<LEVELS> {
 
     #[inline]
     fn attributes(&self, level: Level, raw: u64) -> u64 {
-        self.shape(level, raw).attributes(raw, level > Level::LEAF)
+        self.shape(level, raw).0.attributes(raw, level > Level::LEAF)
     }
 
     fn widen(&self, _: Level, raw: u64, attributes: u64) -> u64 {

@@ -137,6 +137,16 @@ impl Memory for [u8] {
         let start = usize::try_from(address).ok()?;
         self.get(start..start.checked_add(len)?)
     }
+
+    #[inline(always)]
+    fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
+        let from = usize::try_from(address).ok().and_then(|start| self.get(start..)).unwrap_or_default();
+        let entry = match width {
+            4 => from.first_chunk().map(|bytes| u64::from(u32::from_le_bytes(*bytes))),
+            _ => from.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)),
+        };
+        entry.ok_or(Unreadable::Outside)
+    }
 }
 
 impl MemoryMut for [u8] {
@@ -198,6 +208,10 @@ impl Memory for alloc::vec::Vec<u8> {
     #[inline(always)]
     fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
         self.as_slice().lend(address, len)
+    }
+    #[inline(always)]
+    fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
+        self.as_slice().read_entry(address, width)
     }
 }
 

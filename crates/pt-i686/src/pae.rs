@@ -43,8 +43,8 @@ const PDPT: u8 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pae {
     features: PaeFeatures,
-    pte: Shape,
-    link: Shape,
+    /// A PTE, or a PDE that links a table.
+    small: Shape,
     large: Shape,
     pdpte: Shape,
 }
@@ -57,12 +57,11 @@ impl Pae {
         let reserved = (above | if features.nx { 0 } else { XD }) & !features.ignored;
         let strict = if features.strict_pdpte { bits(5, 8) | bits(1, 2) } else { 0 };
         let address = address_mask(width, 12) & !features.ignored;
-        let link = Shape { reserved, address, leaf: false };
+        let link = Shape { reserved, address };
         Self {
             features,
-            pte: Shape { leaf: true, ..link },
-            link,
-            large: Shape { reserved: reserved | bits(13, 20), address: address & !bits(12, 20), leaf: true },
+            small: link,
+            large: Shape { reserved: reserved | bits(13, 20), address: address & !bits(12, 20) },
             pdpte: Shape { reserved: (above | XD | strict) & !features.ignored, ..link },
         }
     }
@@ -72,13 +71,14 @@ impl Pae {
         &self.features
     }
 
+    /// What a present `raw` is made of at `level`, and whether it maps a page.
     #[inline(always)]
-    fn shape(&self, level: Level, raw: u64) -> &Shape {
+    fn shape(&self, level: Level, raw: u64) -> (&Shape, bool) {
         match level.number() {
-            1 => &self.pte,
-            2 if raw & LARGE != 0 => &self.large,
-            PDPT => &self.pdpte,
-            _ => &self.link,
+            1 => (&self.small, true),
+            2 if raw & LARGE != 0 => (&self.large, true),
+            PDPT => (&self.pdpte, false),
+            _ => (&self.small, false),
         }
     }
 }
@@ -100,7 +100,8 @@ impl Format for Pae {
 
     #[inline(always)]
     fn decode(&self, level: Level, raw: u64) -> Entry {
-        self.shape(level, raw).decode(raw)
+        let (shape, page) = self.shape(level, raw);
+        shape.decode(raw, page)
     }
 
     /// CR3 bits 31:5: the root is 32-byte aligned and below 4 GiB.
@@ -118,12 +119,12 @@ impl Format for Pae {
     }
 
     fn relocate(&self, level: Level, raw: u64, to: u64) -> Option<u64> {
-        self.shape(level, raw).relocate(raw, to)
+        self.shape(level, raw).0.relocate(raw, to)
     }
 
     #[inline(always)]
     fn contiguous(&self, level: Level, raw: u64) -> u64 {
-        self.shape(level, raw).contiguous(raw, Self::entry_span(level))
+        self.shape(level, raw).0.contiguous(raw, Self::entry_span(level))
     }
 
     fn table_name(level: Level) -> &'static str {
@@ -136,7 +137,7 @@ impl Encode for Pae {
 
     /// A PDPTE has no rights and no accessed bit: it is its address and P.
     fn link(&self, level: Level, table: u64) -> Option<u64> {
-        let fits = level > Level::LEAF && table & !self.link.address == 0;
+        let fits = level > Level::LEAF && table & !self.small.address == 0;
         let root = level.number() == PDPT;
         fits.then_some(if root { table | EntryFlags::PRESENT.bits() } else { permissive_link(table) })
     }
@@ -144,7 +145,7 @@ impl Encode for Pae {
     #[inline]
     fn leaf(&self, level: Level, page: u64, attributes: u64) -> Option<u64> {
         match level.number() {
-            1 => self.pte.page(page, attributes, false),
+            1 => self.small.page(page, attributes, false),
             2 => self.large.page(page, attributes, true),
             _ => None,
         }
@@ -152,7 +153,7 @@ impl Encode for Pae {
 
     #[inline]
     fn attributes(&self, level: Level, raw: u64) -> u64 {
-        self.shape(level, raw).attributes(raw, level > Level::LEAF)
+        self.shape(level, raw).0.attributes(raw, level > Level::LEAF)
     }
 
     fn widen(&self, level: Level, raw: u64, attributes: u64) -> u64 {
@@ -161,6 +162,6 @@ impl Encode for Pae {
 
     /// CR3 has 32 bits, so that the root is below 4 GiB; other tables are anywhere below MAXPHYADDR.
     fn highest_table_address(&self, level: Level) -> u64 {
-        if level.number() == PDPT { bits(0, 31) } else { self.link.address | bits(0, 11) }
+        if level.number() == PDPT { bits(0, 31) } else { self.small.address | bits(0, 11) }
     }
 }

@@ -53,8 +53,8 @@ const fn unfolded(held: u64) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TwoLevel {
     features: TwoLevelFeatures,
-    pte: Shape,
-    pde: Shape,
+    /// A PTE, or a PDE that links a table.
+    small: Shape,
     large: Shape,
 }
 
@@ -63,14 +63,9 @@ impl TwoLevel {
     pub const fn new(features: TwoLevelFeatures) -> Self {
         let width = if features.phys_bits > 40 { 40 } else { features.phys_bits };
         let reserved = bits(if features.pse36 && width > 32 { width as u32 - 19 } else { 13 }, 21);
-        let pde = Shape { reserved: 0, address: bits(12, 31) & !features.ignored, leaf: false };
+        let small = Shape { reserved: 0, address: bits(12, 31) & !features.ignored };
         let address = (bits(22, 31) | HIGH_FIELD & !reserved) & !features.ignored;
-        Self {
-            features,
-            pte: Shape { leaf: true, ..pde },
-            pde,
-            large: Shape { reserved: reserved & !features.ignored, address, leaf: true },
-        }
+        Self { features, small, large: Shape { reserved: reserved & !features.ignored, address } }
     }
 
     /// The features that it was made with.
@@ -85,13 +80,7 @@ impl TwoLevel {
 
     #[inline(always)]
     fn shape(&self, level: Level, raw: u64) -> &Shape {
-        if self.is_large(level, raw) {
-            &self.large
-        } else if level == Level::LEAF {
-            &self.pte
-        } else {
-            &self.pde
-        }
+        if self.is_large(level, raw) { &self.large } else { &self.small }
     }
 }
 
@@ -112,15 +101,18 @@ impl Format for TwoLevel {
 
     #[inline(always)]
     fn decode(&self, level: Level, raw: u64) -> Entry {
-        match self.shape(level, raw).decode(raw) {
-            Entry::Leaf(held) if level != Level::LEAF => Entry::Leaf(unfolded(held)),
+        if !self.is_large(level, raw) {
+            return self.small.decode(raw, level == Level::LEAF);
+        }
+        match self.large.decode(raw, true) {
+            Entry::Leaf(held) => Entry::Leaf(unfolded(held)),
             entry => entry,
         }
     }
 
     /// CR3 without PWT and PCD; only 32 bits of it exist.
     fn root(&self, register: u64) -> u64 {
-        register & self.pde.address
+        register & self.small.address
     }
 
     fn unrestricted(&self) -> Rights {
@@ -153,7 +145,7 @@ impl Encode for TwoLevel {
     const RESTRICTED: u64 = 0;
 
     fn link(&self, level: Level, table: u64) -> Option<u64> {
-        (level > Level::LEAF && table & !self.pde.address == 0).then_some(permissive_link(table))
+        (level > Level::LEAF && table & !self.small.address == 0).then_some(permissive_link(table))
     }
 
     /// There is no XD to keep: that bit of the attributes is let go, and everything can be fetched.
@@ -161,7 +153,7 @@ impl Encode for TwoLevel {
     fn leaf(&self, level: Level, page: u64, attributes: u64) -> Option<u64> {
         let attributes = attributes & bits(0, 31);
         match level {
-            Level::LEAF => self.pte.page(page, attributes, false),
+            Level::LEAF => self.small.page(page, attributes, false),
             _ if self.features.pse => self.large.page(checked_folded(page)?, attributes, true),
             _ => None,
         }

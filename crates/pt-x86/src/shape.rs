@@ -12,19 +12,17 @@ pub struct Shape {
     pub reserved: u64,
     /// Bits that hold the address.
     pub address: u64,
-    /// Whether it maps a page rather than linking a table.
-    pub leaf: bool,
 }
 
 impl Shape {
-    /// What a `raw` of this shape means.
+    /// What a `raw` of this shape means, if present: a page, or a link to a table.
     #[inline(always)]
-    pub const fn decode(self, raw: u64) -> Entry {
+    pub const fn decode(self, raw: u64, page: bool) -> Entry {
         if raw & EntryFlags::PRESENT.bits() == 0 {
             Entry::Absent
         } else if raw & self.reserved != 0 {
             Entry::Malformed { reserved: raw & self.reserved }
-        } else if self.leaf {
+        } else if page {
             Entry::Leaf(raw & self.address)
         } else {
             Entry::Table(raw & self.address)
@@ -34,7 +32,7 @@ impl Shape {
     /// `raw` with `held` in its address field; none where it is absent or malformed, or `held` leaves the field.
     #[inline]
     pub const fn relocate(self, raw: u64, held: u64) -> Option<u64> {
-        let sound = matches!(self.decode(raw), Entry::Table(_) | Entry::Leaf(_));
+        let sound = matches!(self.decode(raw, true), Entry::Leaf(_));
         if sound && held & !self.address == 0 { Some(raw & !self.address | held) } else { None }
     }
 
@@ -44,7 +42,8 @@ impl Shape {
     pub const fn contiguous(self, raw: u64, size: u64) -> u64 {
         let first_gap = (!self.address & !(size - 1)).trailing_zeros();
         let end = if first_gap < 64 { 1u64 << first_gap } else { 0 };
-        let left = end.wrapping_sub(raw & end.wrapping_sub(1) & self.address) / size;
+        // A size is a power of two, which only a shift says to the compiler.
+        let left = end.wrapping_sub(raw & end.wrapping_sub(1) & self.address) >> size.trailing_zeros();
         if left == 0 { 1 } else { left }
     }
 }
@@ -69,7 +68,7 @@ impl Shape {
     pub const fn page(self, held: u64, attributes: u64, large: bool) -> Option<u64> {
         let attributes = attributes & !(bits_of_size(large) | self.address) | EntryFlags::PRESENT.bits();
         let raw = if large { attributes & !PS | (attributes & PS) << PAT_SHIFT | PS } else { attributes };
-        let fits = self.leaf && held & !self.address == 0 && raw & self.reserved == 0;
+        let fits = held & !self.address == 0 && raw & self.reserved == 0;
         if fits { Some(raw | held) } else { None }
     }
 

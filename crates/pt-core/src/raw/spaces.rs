@@ -36,32 +36,38 @@ pub unsafe fn walk_va_spaces<F: RawFormat, Op: TableReadOps>(
 
     let mut spaces: Vec<(SpaceId, Vec<SpaceAwareMapping>)> = ids.iter().map(|&id| (id, Vec::new())).collect();
     // No limits were set, and the numbers' own (2^32 tables) are past what `ids` and the map of tables can hold.
-    Walk::new(format, &memory, &ids, options).flatten().for_each(|event| {
-        let (_, mappings) = &mut spaces[event.space() as usize];
-        match event {
-            Event::Leaf(leaf) => {
-                let len = F::entry_span(leaf.level);
-                let page = Mapping::of_leaf::<F>(leaf.pa, leaf.va, len, leaf.raw, leaf.rights);
-                mappings.push(SpaceAwareMapping::ThisSpace(page));
-            }
-            Event::Alias(alias) => {
-                let reference = SpaceReferenceMapping {
-                    depth: alias.level.depth::<F>(),
-                    space: ids[alias.owner as usize],
-                    our_va: alias.our_va,
-                    their_va: alias.their_va,
-                    entry: alias.link.raw,
-                    rights: LinkRights::of(alias.rights),
-                };
-                mappings.push(if alias.owner == alias.space {
-                    SpaceAwareMapping::SameSpace(reference)
-                } else {
-                    SpaceAwareMapping::AnotherSpace(reference)
-                });
-            }
-            Event::Fault(fault) => mappings.push(SpaceAwareMapping::Fault(fault)),
-            Event::Table(_) | Event::Absent(_) => {}
+    Walk::new(format, &memory, &ids, options).for_each(|event| {
+        // Nearly all events are leaves. They are looked at first and apart from all else, so that they need not go through
+        // memory to get here.
+        if let Ok(Event::Leaf(leaf)) = event {
+            let len = F::entry_span(leaf.level);
+            let page = Mapping::of_leaf::<F>(leaf.pa, leaf.va, len, leaf.raw, leaf.rights);
+            spaces[leaf.space as usize].1.push(SpaceAwareMapping::ThisSpace(page));
+        } else if let Ok(event) = event {
+            push_other::<F>(&event, &ids, &mut spaces[event.space() as usize].1);
         }
     });
     spaces
+}
+
+/// What stands for an event that is no leaf.
+#[inline(never)]
+fn push_other<F: RawFormat>(event: &Event<F::Rights>, ids: &[SpaceId], into: &mut Vec<SpaceAwareMapping>) {
+    match event {
+        Event::Alias(alias) => {
+            let reference = SpaceReferenceMapping {
+                depth: alias.level.depth::<F>(),
+                space: ids[alias.owner as usize],
+                our_va: alias.our_va,
+                their_va: alias.their_va,
+                entry: alias.link.raw,
+                rights: LinkRights::of(alias.rights),
+            };
+            let within = alias.owner == alias.space;
+            let kind = if within { SpaceAwareMapping::SameSpace } else { SpaceAwareMapping::AnotherSpace };
+            into.push(kind(reference));
+        }
+        Event::Fault(fault) => into.push(SpaceAwareMapping::Fault(*fault)),
+        Event::Leaf(_) | Event::Table(_) | Event::Absent(_) => {}
+    }
 }
