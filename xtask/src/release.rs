@@ -4,6 +4,8 @@
 //! Tools that are missing are installed at the versions named here. `cargo xtask release-check` runs all steps; each can
 //! be called alone.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
@@ -82,6 +84,9 @@ pub(crate) fn semver(sh: &Shell) -> Result<()> {
 }
 
 /// Packs every published crate and builds it from what is packed, with the others as packed too.
+///
+/// In a directory of another name each time: cargo unpacks what the crates depend on once per directory and version, so
+/// that in an old one they would be built with the packages of an earlier run.
 pub(crate) fn package(sh: &Shell) -> Result<()> {
     let dirty = !cmd!(sh, "git status --porcelain").quiet().read()?.is_empty();
     if dirty {
@@ -90,9 +95,20 @@ pub(crate) fn package(sh: &Shell) -> Result<()> {
     let published = published(sh)?;
     let names = arguments("-p", published.iter());
     let allow = dirty.then_some("--allow-dirty");
-    cmd!(sh, "cargo package {names...} {allow...}").run()?;
-    for Package { name, version, .. } in &published {
-        let packed = format!("target/package/{name}-{version}");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let target = format!("target/release-check-{now}");
+    let done = cmd!(sh, "cargo package {names...} {allow...} --target-dir {target}")
+        .run()
+        .map_err(Into::into)
+        .and_then(|()| texts(sh, &published, &target));
+    sh.remove_path(&target)?;
+    done
+}
+
+/// That what was packed in `target` holds the repository's licences, and a README.
+fn texts(sh: &Shell, published: &[Package], target: &str) -> Result<()> {
+    for Package { name, version, .. } in published {
+        let packed = format!("{target}/package/{name}-{version}");
         for text in TEXTS {
             ensure!(
                 sh.read_file(format!("{packed}/{text}"))? == sh.read_file(text)?,
