@@ -185,6 +185,23 @@ pub(crate) struct PictureArguments {
     pub(crate) output: PathBuf,
 }
 
+/// Options that do not go together in a way that only the command can tell: exit status 2.
+#[derive(Debug)]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+impl std::fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
+/// Ends a command with [`WrongUsage`].
+pub(crate) fn wrong_usage<T>(why: impl Into<String>) -> anyhow::Result<T> {
+    Err(WrongUsage(why.into()).into())
+}
+
 fn frames(word: &str) -> Result<RangeInclusive<u64>, String> {
     if word.contains("..=") { range(word) } else { hex(word).map(|at| at..=at) }
 }

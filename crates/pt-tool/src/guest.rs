@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, bail};
+use pt_core::{Format, Geometry, Memory};
 use pt_image::Image;
 use pt_vcpu::{FoundRoot, Machine, Registers, RootsLimits, find_roots};
 use pt_x86::{Cr4, Efer, Mode};
@@ -52,6 +53,18 @@ impl Guest {
         Ok(Self { image, mode, paging, roots, range: arguments.range.clone().unwrap_or(0..=u64::MAX) })
     }
 
+    /// An error if a root cannot be read: for commands that would have nothing to say about its space.
+    pub(crate) fn with_readable_roots(self) -> anyhow::Result<Self> {
+        with_format!(self.paging, |format| {
+            let mut bytes = vec![0; root_bytes(&format)];
+            for &root in &self.roots {
+                let read = self.image.read(format.root(root), &mut bytes);
+                read.with_context(|| format!("{}: root {root:#x}", self.image.path().display()))?;
+            }
+        });
+        Ok(self)
+    }
+
     /// The roots that have the kernel part of those at hand, these included.
     pub(crate) fn find_roots(&self, limits: &RootsLimits) -> anyhow::Result<Vec<FoundRoot>> {
         let progress = Progress::over(self.image.held_bytes());
@@ -60,6 +73,11 @@ impl Guest {
         });
         found.with_context(|| self.image.path().display().to_string())
     }
+}
+
+/// How many bytes a root table has.
+fn root_bytes<F: Format>(_: &F) -> usize {
+    F::table_bytes(F::ROOT)
 }
 
 /// The memory that an image holds.

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pt_image::{Format, Image, OpenOptions, Region};
 
-use crate::arguments::range;
+use crate::arguments::{range, wrong_usage};
 
 /// The image, and what its content does not tell.
 #[derive(Args, Clone, Debug)]
@@ -64,9 +64,9 @@ impl Source {
             options = options.format(format.into());
         }
         if !self.layout.is_empty() {
-            let exclusive = |range: &RangeInclusive<u64>| {
-                let end = range.end().checked_add(1).context("--layout goes past the last address")?;
-                Ok(*range.start()..end)
+            let exclusive = |range: &RangeInclusive<u64>| match range.end().checked_add(1) {
+                Some(end) => Ok(*range.start()..end),
+                None => wrong_usage("--layout goes past the last physical address"),
             };
             let layout: anyhow::Result<Vec<_>> = self.layout.iter().map(exclusive).collect();
             options = options.layout(layout?);

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use pt_core::{Format, Geometry, Level, Permissions};
+use pt_core::{Fault, Format, Geometry, Level, Permissions};
 use pt_x86::EntryFlags;
+
+use crate::guest::Guest;
 
 /// A number of bytes in the largest unit that divides it.
 pub(crate) struct Size(pub(crate) u64);
@@ -70,6 +72,30 @@ impl Letters {
 impl fmt::Display for Letters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_bytes().iter().try_for_each(|&letter| fmt::Write::write_char(f, letter.into()))
+    }
+}
+
+/// Faults met by a command whose columns have no place for them: one line on standard error, at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    count: u64,
+    first: Option<Fault>,
+}
+
+impl Faults {
+    pub(crate) fn count(&mut self, fault: &Fault) {
+        self.count += 1;
+        self.first.get_or_insert(*fault);
+    }
+
+    pub(crate) fn tell(&self, guest: &Guest) {
+        if let Some(first) = self.first {
+            let path = guest.image.path().display();
+            eprintln!(
+                "pt: {path}: {} entries cannot be followed (see pt walk --events); first: {first}",
+                self.count
+            );
+        }
     }
 }
 

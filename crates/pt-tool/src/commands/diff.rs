@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 
 use anyhow::bail;
 use pt_core::{Difference, Finding, Format, Geometry, Mapped, Side, compare};
 
-use crate::arguments::DiffArguments;
+use crate::arguments::{DiffArguments, wrong_usage};
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::{Paging, with_format};
@@ -16,14 +17,14 @@ use crate::show::{Rights, Size};
 const MOST_TABLES: u64 = 1 << 22;
 
 pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result<()> {
-    let before = Guest::open(&arguments.spaces)?;
+    let before = Guest::open(&arguments.spaces)?.with_readable_roots()?;
     let Some(path) = &arguments.after else {
         let &[one, other] = &before.roots[..] else {
-            bail!("one image is compared with itself through two roots: name both with --root");
+            return wrong_usage("one image is compared with itself through two roots: name both with --root");
         };
         return with_format!(before.paging, |format| {
             let sides = (side(&format, &before, one), side(&format, &before, other));
-            print(sides.0, sides.1, true, out)
+            print(sides.0, sides.1, true, &before.range, out)
         });
     };
     let mut of_after = arguments.spaces.clone();
@@ -32,12 +33,18 @@ pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result
     // One root is for both images, two are one for each, and the CPUs' own are taken in pairs.
     let roots = match (&arguments.spaces.roots[..], &before.roots[..], &after.roots[..]) {
         ([] | [_], &[one, ..], &[other, ..]) | (&[one, other], ..) => (one, other),
-        _ => bail!("two images are compared through one root for both, or one for each"),
+        _ => return wrong_usage("two images are compared through one root for both, or one for each"),
     };
     macro_rules! same {
         ($mode:ident) => {
             if let (Paging::$mode(one), Paging::$mode(other)) = (before.paging, after.paging) {
-                return print(side(&one, &before, roots.0), side(&other, &after, roots.1), false, out);
+                return print(
+                    side(&one, &before, roots.0),
+                    side(&other, &after, roots.1),
+                    false,
+                    &before.range,
+                    out,
+                );
             }
         };
     }
@@ -56,9 +63,10 @@ fn print<F: Format<Rights: std::hash::Hash>>(
     before: Side<'_, F, pt_image::Image>,
     after: Side<'_, F, pt_image::Image>,
     same_memory: bool,
+    range: &RangeInclusive<u64>,
     out: &mut Output,
 ) -> anyhow::Result<()> {
-    let mut report = Report { open: None, failed: None, out };
+    let mut report = Report { open: None, failed: None, range, out };
     let compared =
         compare(before, after, same_memory, MOST_TABLES, |_, _| true, |finding| report.take::<F>(&finding));
     report.close::<F>();
@@ -72,11 +80,18 @@ struct Report<'o, R> {
     open: Option<Difference<R>>,
     /// The first error of printing; nothing is printed after it.
     failed: Option<io::Error>,
+    /// What lies outside is not printed.
+    range: &'o RangeInclusive<u64>,
     out: &'o mut Output,
 }
 
 impl<R: pt_core::Permissions> Report<'_, R> {
     fn take<F: Format<Rights = R>>(&mut self, finding: &Finding<R>) {
+        let (Finding::Difference(Difference { va, last, .. }) | Finding::Repetition { va, last, .. }) =
+            *finding;
+        if last < *self.range.start() || va > *self.range.end() {
+            return;
+        }
         match *finding {
             Finding::Difference(next) => match &mut self.open {
                 Some(open) if continues::<R>(open, &next) => open.last = next.last,
@@ -95,6 +110,9 @@ impl<R: pt_core::Permissions> Report<'_, R> {
     fn close<F: Format<Rights = R>>(&mut self) {
         let Some(open) = self.open.take() else { return };
         let (word, what) = match (open.before, open.after) {
+            (before @ Mapped::Fault(_), after) | (before, after @ Mapped::Fault(_)) => {
+                ("fault   ", format!("{} -> {}", Shown(before), Shown(after)))
+            }
             (Mapped::Absent, after) => ("appeared", Shown(after).to_string()),
             (before, Mapped::Absent) => ("gone    ", Shown(before).to_string()),
             (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: to, rights: become_, .. }) => {
@@ -105,7 +123,6 @@ impl<R: pt_core::Permissions> Report<'_, R> {
                 };
                 (word, format!("{} -> {}", Shown(open.before), Shown(open.after)))
             }
-            (before, after) => ("fault   ", format!("{} -> {}", Shown(before), Shown(after))),
         };
         let fault = word.starts_with("fault");
         let line = format!("{}  {word} {what}", stretch(open.va, open.last));
@@ -130,6 +147,7 @@ fn continues<R: PartialEq>(open: &Difference<R>, next: &Difference<R>) -> bool {
     let len = (open.last - open.va).wrapping_add(1);
     let goes_on = |before: &Mapped<R>, after: &Mapped<R>| match (before, after) {
         (Mapped::Absent, Mapped::Absent) => true,
+        (Mapped::Fault(one), Mapped::Fault(other)) => one == other,
         (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: next, rights: others, .. }) => {
             pa.wrapping_add(len) == *next && rights == others
         }

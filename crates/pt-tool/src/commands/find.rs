@@ -11,7 +11,7 @@ use crate::paging::with_format;
 use crate::show::{Rights, page_size};
 
 pub(crate) fn run(arguments: &FindArguments, out: &mut Output) -> anyhow::Result<()> {
-    let guest = Guest::open_all(&arguments.all)?;
+    let guest = Guest::open_all(&arguments.all)?.with_readable_roots()?;
     with_format!(guest.paging, |format| print(format, &guest, arguments, out))
 }
 

@@ -1,10 +1,9 @@
 //! `pt completions` and `pt man`: made from the command line's own definition.
 
-use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, wrong_usage};
 use crate::output::Output;
 
 pub(crate) fn completions(shell: Shell, out: &mut Output) -> anyhow::Result<()> {
@@ -20,8 +19,10 @@ pub(crate) fn page(name: Option<&str>, out: &mut Output) -> anyhow::Result<()> {
     let command = match name {
         None => whole,
         Some(name) => {
-            let found = whole.find_subcommand(name);
-            found.with_context(|| format!("there is no command `{name}`"))?.clone()
+            let Some(found) = whole.find_subcommand(name) else {
+                return wrong_usage(format!("there is no command `{name}`"));
+            };
+            found.clone()
         }
     };
     Ok(clap_mangen::Man::new(command).render(out)?)

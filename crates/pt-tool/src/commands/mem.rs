@@ -8,9 +8,10 @@ use crate::arguments::SpaceArguments;
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::with_format;
+use crate::show::Faults;
 
 pub(crate) fn run(arguments: &SpaceArguments, out: &mut Output) -> anyhow::Result<()> {
-    let guest = Guest::open(arguments)?;
+    let guest = Guest::open(arguments)?.with_readable_roots()?;
     with_format!(guest.paging, |format| print(format, &guest, out))
 }
 
@@ -19,13 +20,21 @@ fn print<F: Format>(format: F, guest: &Guest, out: &mut Output) -> anyhow::Resul
     let options = Options { range: guest.range.clone(), leaves, ..Options::default() };
     let walk = Walk::new(format.clone(), &guest.image, &guest.roots, options);
     let recording = Recording::new(format, walk)?;
+    let mut faults = Faults::default();
     for (space, root) in guest.roots.iter().enumerate() {
         if guest.roots.len() > 1 {
             writeln!(out, "# root {root:#x}")?;
         }
         let mut open: Option<Stretch> = None;
         for event in recording.expand(space as Space) {
-            let Event::Leaf(leaf) = event else { continue };
+            let leaf = match event {
+                Event::Leaf(leaf) => leaf,
+                Event::Fault(fault) => {
+                    faults.count(&fault);
+                    continue;
+                }
+                _ => continue,
+            };
             let next = Stretch::of::<F>(&leaf);
             match &mut open {
                 Some(stretch) if stretch.joins(&next) => {
@@ -43,6 +52,7 @@ fn print<F: Format>(format: F, guest: &Guest, out: &mut Output) -> anyhow::Resul
             stretch.print::<F>(out)?;
         }
     }
+    faults.tell(guest);
     Ok(())
 }
 

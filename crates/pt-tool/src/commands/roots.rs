@@ -7,14 +7,14 @@ use pt_image::Image;
 use pt_vcpu::{FoundRoot, RankLimits, Reason, RootsLimits, rank_roots};
 use pt_x86::Mode;
 
-use crate::arguments::{RootsArguments, SpaceArguments};
+use crate::arguments::{RootsArguments, SpaceArguments, wrong_usage};
 use crate::guest::{self, Guest};
 use crate::output::Output;
 
 pub(crate) fn run(arguments: &RootsArguments, out: &mut Output) -> anyhow::Result<()> {
     let spaces = &arguments.spaces;
     if spaces.range.is_some() {
-        bail!("--range is about virtual addresses; roots are searched in all memory");
+        return wrong_usage("--range is about virtual addresses; roots are searched in all memory");
     }
     let image = spaces.image.source.open()?;
     if spaces.roots.is_empty() && image.cpus().iter().all(|cpu| cpu.mode() == Mode::Unpaged) {

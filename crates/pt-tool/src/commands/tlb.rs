@@ -11,10 +11,10 @@ use crate::arguments::SpaceArguments;
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::with_format;
-use crate::show::Letters;
+use crate::show::{Faults, Letters};
 
 pub(crate) fn run(arguments: &SpaceArguments, out: &mut Output) -> anyhow::Result<()> {
-    let guest = Guest::open(arguments)?;
+    let guest = Guest::open(arguments)?.with_readable_roots()?;
     with_format!(guest.paging, |format| print(format, &guest, out))
 }
 
@@ -22,16 +22,20 @@ fn print<F: Format>(format: F, guest: &Guest, out: &mut Output) -> anyhow::Resul
     let options = Options { range: guest.range.clone(), ..Options::default() };
     let walk = Walk::new(format.clone(), &guest.image, &guest.roots, options);
     let recording = Recording::new(format, walk)?;
+    let mut faults = Faults::default();
     for (space, root) in guest.roots.iter().enumerate() {
         if guest.roots.len() > 1 {
             writeln!(out, "# root {root:#x}")?;
         }
         for event in recording.expand(space as Space) {
-            if let Event::Leaf(leaf) = event {
-                line::<F>(&leaf, out)?;
+            match event {
+                Event::Leaf(leaf) => line::<F>(&leaf, out)?,
+                Event::Fault(fault) => faults.count(&fault),
+                _ => {}
             }
         }
     }
+    faults.tell(guest);
     Ok(())
 }
 

@@ -4,13 +4,16 @@ use std::io::{self, Write};
 
 use pt_core::{Entry, Format, Memory, Step, TranslateError, Translation, trace};
 
-use crate::arguments::TranslateArguments;
+use crate::arguments::{TranslateArguments, wrong_usage};
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::with_format;
 use crate::show::{Letters, Rights, page_size};
 
 pub(crate) fn run(arguments: &TranslateArguments, out: &mut Output) -> anyhow::Result<()> {
+    if arguments.spaces.range.is_some() {
+        return wrong_usage("--range and addresses: the addresses say what to look at");
+    }
     let guest = Guest::open(&arguments.spaces)?;
     with_format!(guest.paging, |format| {
         for &root in &guest.roots {
