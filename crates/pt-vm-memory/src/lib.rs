@@ -4,7 +4,10 @@
 //! everything that works on those works on the memory of a running VMM.
 //!
 //! ```
-//! use pt_amd64::FourLevel;
+//! /// The `vm-memory` that this crate is about, so that a VMM needs to name no version of its own.
+pub use vm_memory;
+
+use pt_amd64::FourLevel;
 //! use pt_core::{Event, Options, Walk};
 //! use pt_vm_memory::VmMemory;
 //! use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
