@@ -4,10 +4,7 @@
 //! everything that works on those works on the memory of a running VMM.
 //!
 //! ```
-//! /// The `vm-memory` that this crate is about, so that a VMM needs to name no version of its own.
-pub use vm_memory;
-
-use pt_amd64::FourLevel;
+//! use pt_amd64::FourLevel;
 //! use pt_core::{Event, Options, Walk};
 //! use pt_vm_memory::VmMemory;
 //! use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -40,6 +37,9 @@ use pt_amd64::FourLevel;
 //! a `VmMemory` is made for a while, from the map of that moment.
 
 #![forbid(unsafe_code)]
+
+/// The `vm-memory` that this crate is about, so that a VMM needs to name no version of its own.
+pub use vm_memory;
 
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
