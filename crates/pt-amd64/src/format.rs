@@ -23,7 +23,7 @@ pub enum Vendor {
     /// Bit 8 of a PML4E or PML5E is ignored (SDM "Format of a PML4 Entry").
     #[default]
     Intel,
-    /// Bit 8 of a PML4E or PML5E must be zero (APM "4-Kbyte Page Translation").
+    /// Bit 8 of a PML4E must be zero (APM "4-Kbyte Page Translation"), and that of a PML5E, as KVM's guest walker has it.
     Amd,
 }
 
