@@ -52,6 +52,7 @@ impl Campaign {
 /// With the stable toolchain: what a campaign needs is not needed to see that the targets still fit the crates.
 pub(crate) fn check(sh: &Shell) -> Result<()> {
     tools::component(sh, "clippy", "clippy")?;
+    tools::cxx(sh)?;
     cmd!(sh, "cargo clippy --manifest-path {FUZZ} --target-dir target/fuzz -- -D warnings").run()?;
     Ok(())
 }

@@ -34,6 +34,16 @@ pub(crate) fn target(sh: &Shell, triple: &str) -> Result<()> {
         .with_context(|| format!("the target `{triple}` is missing and could not be installed"))
 }
 
+/// A C++ compiler, from Debian's packages where `apt-get` is there to install it.
+pub(crate) fn cxx(sh: &Shell) -> Result<()> {
+    if ["c++", "g++", "clang++"].iter().any(|compiler| answers(sh, &[*compiler, "--version"])) {
+        return Ok(());
+    }
+    cmd!(sh, "apt-get install -y --no-install-recommends g++")
+        .run()
+        .context("a C++ compiler is missing and could not be installed")
+}
+
 /// A cargo subcommand from the registry, such as `cargo-fuzz`.
 pub(crate) fn subcommand(sh: &Shell, package: &str) -> Result<()> {
     install(sh, package, package)

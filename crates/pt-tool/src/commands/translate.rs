@@ -4,16 +4,13 @@ use std::io::{self, Write};
 
 use pt_core::{Entry, Format, Memory, Step, TranslateError, Translation, trace};
 
-use crate::arguments::{TranslateArguments, wrong_usage};
+use crate::arguments::TranslateArguments;
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::with_format;
 use crate::show::{Letters, Rights, page_size};
 
 pub(crate) fn run(arguments: &TranslateArguments, out: &mut Output) -> anyhow::Result<()> {
-    if arguments.spaces.range.is_some() {
-        return wrong_usage("--range and addresses: the addresses say what to look at");
-    }
     let guest = Guest::open(&arguments.spaces)?;
     with_format!(guest.paging, |format| {
         for &root in &guest.roots {
@@ -28,6 +25,9 @@ pub(crate) fn run(arguments: &TranslateArguments, out: &mut Output) -> anyhow::R
 fn print<F: Format>(format: &F, guest: &Guest, root: u64, va: u64, out: &mut Output) -> io::Result<()> {
     let heading = format!("{va:#x} in root {root:#x} ({})", guest.mode);
     writeln!(out, "{}", out.tone(Tone::Heading, heading))?;
+    if !guest.range.contains(&va) {
+        return writeln!(out, "  {}", out.tone(Tone::Muted, "outside --range, not looked at"));
+    }
     let mut steps = Vec::new();
     let result = trace(format, &guest.image, root, va, |step| steps.push(step));
     for step in &steps {

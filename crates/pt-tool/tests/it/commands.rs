@@ -251,6 +251,13 @@ fn what_columns_cannot_show_is_said() {
     }
     fails_with(&["diff", &image, "--root", "0x6168000", "--root", "0x7fffffff000"], "root 0x7fffffff000");
     fails_with(&["find", &image, "--root", "0x7fffffff000", "0"], "root 0x7fffffff000");
+    let arguments = ["translate", &image, "0x400000", "0x401000", "--range", "0x401000..=0x401fff"];
+    let text = printed(arguments);
+    assert!(
+        text.contains("0x400000 in root 0x6168000 (4level)\n  outside --range, not looked at\n"),
+        "{text}"
+    );
+    assert!(text.contains("maps to 0x3306000"), "{text}");
     let part =
         printed(["diff", &image, "--root", "0x6168000", "--root", "0x6036000", "--range", "0..=0x401fff"]);
     assert_eq!(part.lines().count(), 2, "{part}");
@@ -315,7 +322,6 @@ fn wrong_usage_ends_with_2() {
         &["share", "x", "--root", "1000", "--cpu-roots"],
         &["man", "frobnicate"],
         &["diff", &image, "--root", "0x6168000"],
-        &["translate", &image, "0", "--range", "0..=1"],
         &["roots", &image, "--range", "0..=1"],
         &["picture", &image, "-o", &image],
     ] {
