@@ -7,9 +7,10 @@
 //!
 //! M is MAXPHYADDR. A 1 GiB leaf also reserves 29:13, a 2 MiB leaf 20:13; their bit 12 is PAT.
 
-use pt_core::{Encode, Entry, Format, Geometry, Level};
+use pt_core::{Encode, Entry, Format, Geometry, Level, Permissions};
 use pt_x86::{
-    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, permissive_link, reserved_above, widened,
+    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, narrowed, permissive_link, reserved_above,
+    widened,
 };
 
 /// 4-level paging: 48-bit virtual addresses.
@@ -170,6 +171,15 @@ impl<const LEVELS: u8> Encode for LongMode<LEVELS> {
 
     fn widen(&self, _: Level, raw: u64, attributes: u64) -> u64 {
         widened(raw, attributes)
+    }
+
+    fn narrow(&self, _: Level, raw: u64, most: impl Permissions) -> Option<u64> {
+        narrowed(raw, most, self.features.nx)
+    }
+
+    fn with_root(&self, register: u64, root: u64) -> Option<u64> {
+        let field = self.links[0].address;
+        (root & !field == 0).then_some(register & !field | root)
     }
 
     /// The end of the physical address space: MAXPHYADDR.

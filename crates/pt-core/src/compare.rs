@@ -19,7 +19,10 @@ use crate::{Cause, Entry, Format, Geometry, Level, Link, Memory, Unreadable};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mapped<R> {
     /// Nothing.
-    Absent,
+    Absent {
+        /// The raw entry, or that of the larger stretch that is absent.
+        raw: u64,
+    },
     /// Contiguous memory.
     Page {
         /// The physical address of the first byte.
@@ -83,6 +86,23 @@ impl<F, M: ?Sized> Clone for Side<'_, F, M> {
 
 impl<F, M: ?Sized> Copy for Side<'_, F, M> {}
 
+/// What decides about the pairs that two spaces in lockstep lead to.
+pub trait Judge<F: Format> {
+    /// Two tables in the same place, about to be read: each link and the address to which it leads. A pair that was
+    /// met before under the same rights is not read again, but comes by here.
+    fn tables(&mut self, level: Level, va: u64, before: (Link, u64), after: (Link, u64)) {
+        let _ = (level, va, before, after);
+    }
+
+    /// What is mapped from `va` to `last`. Returns whether it is alike.
+    fn ends(&mut self, va: u64, last: u64, before: Mapped<F::Rights>, after: Mapped<F::Rights>) -> bool;
+
+    /// The addresses from `va` to `last` lead to a pair of tables whose ends were not all alike, first met at `like`.
+    fn repetition(&mut self, va: u64, last: u64, like: u64) {
+        let _ = (va, last, like);
+    }
+}
+
 /// A comparison read more tables than it was allowed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("limit of {limit} tables reached at {va:#x}")]
@@ -110,6 +130,21 @@ pub fn compare<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
     alike: impl FnMut(&Mapped<F::Rights>, &Mapped<F::Rights>) -> bool,
     found: impl FnMut(Finding<F::Rights>),
 ) -> Result<(), CompareLimit> {
+    lockstep(before, after, same_memory, limit, &mut Report { alike, found })
+}
+
+/// Descends two spaces together and lets `judge` decide about what they lead to: what [`compare`] is made of.
+///
+/// # Errors
+///
+/// As [`compare`].
+pub fn lockstep<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
+    before: Side<'_, F, A>,
+    after: Side<'_, F, B>,
+    same_memory: bool,
+    limit: u64,
+    judge: &mut impl Judge<F>,
+) -> Result<(), CompareLimit> {
     let root = |format: &F, root| Node::Table {
         address: format.root(root),
         link: Link { raw: root, entry: None },
@@ -117,8 +152,40 @@ pub fn compare<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
     };
     let nodes = (root(before.format, before.root), root(after.format, after.root));
     let mut comparison =
-        Comparison { before, after, same_memory, limit, read: 0, pairs: HashMap::new(), alike, found };
+        Comparison { before, after, same_memory, limit, read: 0, pairs: HashMap::new(), judge };
     comparison.pair(F::ROOT, 0, nodes.0, nodes.1).map(|_| ())
+}
+
+/// Equality, reported.
+struct Report<E, G> {
+    alike: E,
+    found: G,
+}
+
+impl<F, E, G> Judge<F> for Report<E, G>
+where
+    F: Format,
+    E: FnMut(&Mapped<F::Rights>, &Mapped<F::Rights>) -> bool,
+    G: FnMut(Finding<F::Rights>),
+{
+    fn ends(&mut self, va: u64, last: u64, before: Mapped<F::Rights>, after: Mapped<F::Rights>) -> bool {
+        let equal = match (&before, &after) {
+            (Mapped::Absent { .. }, Mapped::Absent { .. }) => true,
+            (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: other, rights: others, .. }) => {
+                (pa, rights) == (other, others) && (self.alike)(&before, &after)
+            }
+            (Mapped::Fault(one), Mapped::Fault(other)) => one == other,
+            _ => false,
+        };
+        if !equal {
+            (self.found)(Finding::Difference(Difference { va, last, before, after }));
+        }
+        equal
+    }
+
+    fn repetition(&mut self, va: u64, last: u64, like: u64) {
+        (self.found)(Finding::Repetition { va, last, like });
+    }
 }
 
 /// What an entry leads to, or a part of what a larger one does.
@@ -131,7 +198,7 @@ enum Node<R> {
 /// Two tables at a level, under the rights of their paths; one of the two can be nothing.
 type Pair<R> = (Level, Option<(u64, R)>, Option<(u64, R)>);
 
-struct Comparison<'a, F: Format, A: ?Sized, B: ?Sized, E, G> {
+struct Comparison<'a, F: Format, A: ?Sized, B: ?Sized, J> {
     before: Side<'a, F, A>,
     after: Side<'a, F, B>,
     same_memory: bool,
@@ -139,17 +206,15 @@ struct Comparison<'a, F: Format, A: ?Sized, B: ?Sized, E, G> {
     read: u64,
     /// Pairs that were compared: where, and whether they differed.
     pairs: HashMap<Pair<F::Rights>, (u64, bool)>,
-    alike: E,
-    found: G,
+    judge: &'a mut J,
 }
 
-impl<F, A, B, E, G> Comparison<'_, F, A, B, E, G>
+impl<F, A, B, J> Comparison<'_, F, A, B, J>
 where
     F: Format<Rights: Hash>,
     A: Memory + ?Sized,
     B: Memory + ?Sized,
-    E: FnMut(&Mapped<F::Rights>, &Mapped<F::Rights>) -> bool,
-    G: FnMut(Finding<F::Rights>),
+    J: Judge<F>,
 {
     /// Compares what two nodes map from `va` on, which is as much as a table at `level` does. Returns whether they
     /// differ.
@@ -162,24 +227,30 @@ where
     ) -> Result<bool, CompareLimit> {
         let last = F::canonical(va) + F::table_span_last(level);
         let known = match (&before, &after) {
-            (Node::Table { address, rights, .. }, Node::Table { address: other, rights: others, .. }) => {
+            (
+                Node::Table { address, rights, link },
+                Node::Table { address: other, rights: others, link: other_link },
+            ) => {
+                self.judge.tables(level, F::canonical(va), (*link, *address), (*other_link, *other));
                 if self.same_memory && (address, rights) == (other, others) {
                     return Ok(false);
                 }
                 Some((level, Some((*address, *rights)), Some((*other, *others))))
             }
-            (Node::Table { address, rights, .. }, Node::End(Mapped::Absent)) => {
+            (Node::Table { address, rights, .. }, Node::End(Mapped::Absent { .. })) => {
                 Some((level, Some((*address, *rights)), None))
             }
-            (Node::End(Mapped::Absent), Node::Table { address, rights, .. }) => {
+            (Node::End(Mapped::Absent { .. }), Node::Table { address, rights, .. }) => {
                 Some((level, None, Some((*address, *rights))))
             }
-            (Node::End(before), Node::End(after)) => return Ok(self.ends(va, last, *before, *after)),
+            (Node::End(before), Node::End(after)) => {
+                return Ok(!self.judge.ends(F::canonical(va), last, *before, *after));
+            }
             _ => None,
         };
         if let Some(&(at, differ)) = known.as_ref().and_then(|pair| self.pairs.get(pair)) {
             if differ {
-                (self.found)(Finding::Repetition { va: F::canonical(va), last, like: F::canonical(at) });
+                self.judge.repetition(F::canonical(va), last, F::canonical(at));
             }
             return Ok(differ);
         }
@@ -207,7 +278,7 @@ where
             differ |= match (one, other, level.below()) {
                 (Node::End(one), Node::End(other), _) => {
                     let last = F::canonical(entry_va) + (F::entry_span(level) - 1);
-                    self.ends(entry_va, last, one, other)
+                    !self.judge.ends(F::canonical(entry_va), last, one, other)
                 }
                 (one, other, Some(below)) => self.pair(below, entry_va, one, other)?,
                 // Level 1 has no links: a law of formats.
@@ -239,22 +310,6 @@ where
             Err(why) => Opened::Pieces(unreadable(level, address, link, why)),
         })
     }
-
-    /// Compares two ends of paths, and reports a difference.
-    fn ends(&mut self, va: u64, last: u64, before: Mapped<F::Rights>, after: Mapped<F::Rights>) -> bool {
-        let equal = match (&before, &after) {
-            (Mapped::Absent, Mapped::Absent) => true,
-            (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: other, rights: others, .. }) => {
-                (pa, rights) == (other, others) && (self.alike)(&before, &after)
-            }
-            (Mapped::Fault(one), Mapped::Fault(other)) => one == other,
-            _ => false,
-        };
-        if !equal {
-            (self.found)(Finding::Difference(Difference { va: F::canonical(va), last, before, after }));
-        }
-        !equal
-    }
 }
 
 fn unreadable<R>(level: Level, table: u64, link: Link, why: Unreadable) -> Mapped<R> {
@@ -281,7 +336,7 @@ impl<R: Copy> Opened<R> {
         let entry = address.wrapping_add((index * F::ENTRY_BYTES) as u64);
         let rights = format.restrict(rights, level, raw);
         match format.decode(level, raw) {
-            Entry::Absent => Node::End(Mapped::Absent),
+            Entry::Absent => Node::End(Mapped::Absent { raw }),
             Entry::Leaf(pa) => Node::End(Mapped::Page { pa, rights, raw, level }),
             Entry::Table(address) => Node::Table { address, link: Link { raw, entry: Some(entry) }, rights },
             Entry::Malformed { reserved } => {

@@ -1,6 +1,6 @@
 //! How a format writes entries: what [`Format`] reads, backwards.
 
-use crate::{Format, Level};
+use crate::{Format, Level, Permissions};
 
 /// A paging format whose tables can be edited.
 ///
@@ -14,7 +14,10 @@ use crate::{Format, Level};
 ///   `attributes(level, …)` of it gives back what was put in, less bits that are not attributes;
 /// - for every leaf `raw` at `page`, `leaf(level, page, attributes(level, raw))` is `raw`;
 /// - `decode(level, link(level, table)?)` is [`Entry::Table(table)`](crate::Entry::Table), and restricts no right;
-/// - `widen` only ever gives rights, and is the identity where the link does not cap what is asked for.
+/// - `widen` only ever gives rights, and is the identity where the link does not cap what is asked for;
+/// - `narrow` only ever takes rights, below its result no path has one that `most` has not, and it is the identity where
+///   that was so before;
+/// - `root(with_root(register, root)?)` is `root`, and `with_root(register, root(register))` is `register`.
 pub trait Encode: Format {
     /// The attributes of a page that permits as little as an entry can say.
     const RESTRICTED: u64;
@@ -30,6 +33,13 @@ pub trait Encode: Format {
 
     /// The link `raw` with the restrictions lifted that would cap a page of these attributes below it.
     fn widen(&self, level: Level, raw: u64, attributes: u64) -> u64;
+
+    /// The link or page `raw` with as few more restrictions as leave no path below it more than `most`; none where the
+    /// entry cannot say so.
+    fn narrow(&self, level: Level, raw: u64, most: impl Permissions) -> Option<u64>;
+
+    /// The root register with the root's address replaced and every other bit kept; none where it cannot hold `root`.
+    fn with_root(&self, register: u64, root: u64) -> Option<u64>;
 
     /// The highest address that the last byte of a table at `level` can have.
     fn highest_table_address(&self, level: Level) -> u64;

@@ -9,9 +9,10 @@
 //!  PTE     XD   reserved  address  …     PAT …
 //! ```
 
-use pt_core::{Encode, Entry, Format, Geometry, Level};
+use pt_core::{Encode, Entry, Format, Geometry, Level, Permissions};
 use pt_x86::{
-    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, permissive_link, reserved_above, widened,
+    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, narrowed, permissive_link, reserved_above,
+    widened,
 };
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
@@ -158,6 +159,20 @@ impl Encode for Pae {
 
     fn widen(&self, level: Level, raw: u64, attributes: u64) -> u64 {
         if level.number() == PDPT { raw } else { widened(raw, attributes) }
+    }
+
+    /// A PDPTE can withhold nothing.
+    fn narrow(&self, level: Level, raw: u64, most: impl Permissions) -> Option<u64> {
+        if level.number() == PDPT {
+            (most.writable() && most.user() && most.executable()).then_some(raw)
+        } else {
+            narrowed(raw, most, self.features.nx)
+        }
+    }
+
+    fn with_root(&self, register: u64, root: u64) -> Option<u64> {
+        let field = self.root(bits(0, 31));
+        (root & !field == 0).then_some(register & !field | root)
     }
 
     /// CR3 has 32 bits, so that the root is below 4 GiB; other tables are anywhere below MAXPHYADDR.

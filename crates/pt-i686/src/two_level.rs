@@ -6,8 +6,8 @@
 //!  4 MiB     PA[31:22]      0      PA[39:32]      PAT   …     PS=1   flags     (PSE-36; fewer bits where M < 40)
 //! ```
 
-use pt_core::{Encode, Entry, Format, Geometry, Level};
-use pt_x86::{EntryFlags, Rights, Shape, bits, permissive_link, widened};
+use pt_core::{Encode, Entry, Format, Geometry, Level, Permissions};
+use pt_x86::{EntryFlags, Rights, Shape, bits, narrowed, permissive_link, widened};
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +166,16 @@ impl Encode for TwoLevel {
 
     fn widen(&self, _: Level, raw: u64, attributes: u64) -> u64 {
         widened(raw, attributes)
+    }
+
+    /// There is no XD: fetches cannot be forbidden.
+    fn narrow(&self, _: Level, raw: u64, most: impl Permissions) -> Option<u64> {
+        narrowed(raw, most, false)
+    }
+
+    fn with_root(&self, register: u64, root: u64) -> Option<u64> {
+        let field = self.small.address;
+        (root & !field == 0).then_some(register & !field | root)
     }
 
     /// Entries and CR3 have 32 bits.

@@ -34,7 +34,7 @@ mod shape;
 pub use flags::EntryFlags;
 pub use mode::{ControlRegisters, Cr0, Cr4, Efer, Mode, ParseModeError};
 pub use rights::Rights;
-pub use shape::{Shape, permissive_link, widened};
+pub use shape::{Shape, narrowed, permissive_link, widened};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

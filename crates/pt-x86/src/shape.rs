@@ -1,6 +1,6 @@
 //! An entry as two fields: what must be zero and what is address.
 
-use pt_core::Entry;
+use pt_core::{Entry, Permissions};
 
 use crate::{EntryFlags, Rights};
 
@@ -82,6 +82,19 @@ impl Shape {
 /// Bits that attributes do not have at the level where they are put: bit 12 is PAT there.
 const fn bits_of_size(large: bool) -> u64 {
     if large { PAT_LARGE } else { 0 }
+}
+
+/// `raw` with the restrictions that leave a path below it no more than `most`. `no_execute` says that bit 63 is XD; none
+/// where it is not and fetches are to be forbidden.
+pub fn narrowed(raw: u64, most: impl Permissions, no_execute: bool) -> Option<u64> {
+    let mut taken = EntryFlags::empty();
+    taken.set(EntryFlags::WRITABLE, !most.writable());
+    taken.set(EntryFlags::USER, !most.user());
+    let raw = raw & !taken.bits();
+    match most.executable() {
+        true => Some(raw),
+        false => no_execute.then_some(raw | EntryFlags::NO_EXECUTE.bits()),
+    }
 }
 
 /// `link` without the restrictions that cap a page of these attributes: R/W and U/S if the page has them, XD if it has

@@ -113,8 +113,8 @@ impl<R: pt_core::Permissions> Report<'_, R> {
             (before @ Mapped::Fault(_), after) | (before, after @ Mapped::Fault(_)) => {
                 ("fault   ", format!("{} -> {}", Shown(before), Shown(after)))
             }
-            (Mapped::Absent, after) => ("appeared", Shown(after).to_string()),
-            (before, Mapped::Absent) => ("gone    ", Shown(before).to_string()),
+            (Mapped::Absent { .. }, after) => ("appeared", Shown(after).to_string()),
+            (before, Mapped::Absent { .. }) => ("gone    ", Shown(before).to_string()),
             (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: to, rights: become_, .. }) => {
                 let word = match (pa == to, rights == become_) {
                     (true, _) => "rights  ",
@@ -146,7 +146,7 @@ fn stretch(va: u64, last: u64) -> String {
 fn continues<R: PartialEq>(open: &Difference<R>, next: &Difference<R>) -> bool {
     let len = (open.last - open.va).wrapping_add(1);
     let goes_on = |before: &Mapped<R>, after: &Mapped<R>| match (before, after) {
-        (Mapped::Absent, Mapped::Absent) => true,
+        (Mapped::Absent { .. }, Mapped::Absent { .. }) => true,
         (Mapped::Fault(one), Mapped::Fault(other)) => one == other,
         (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: next, rights: others, .. }) => {
             pa.wrapping_add(len) == *next && rights == others
@@ -164,7 +164,7 @@ struct Shown<R>(Mapped<R>);
 impl<R: pt_core::Permissions> fmt::Display for Shown<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Mapped::Absent => write!(f, "nothing"),
+            Mapped::Absent { .. } => write!(f, "nothing"),
             Mapped::Page { pa, rights, .. } => write!(f, "{pa:#x} {}", Rights(*rights)),
             Mapped::Fault(cause) => write!(f, "{cause}"),
         }
