@@ -7,8 +7,8 @@
 //! 1 + sub + bitmap one descriptor per held page, in order        then notes and pages, anywhere
 //! ```
 //!
-//! A dump in parts (`--split`) has both bitmaps in each part, and descriptors of the part's own range only. Parts that are
-//! missing leave pages that are not held.
+//! A dump in parts (`--split`) has both bitmaps in each part, and descriptors of the part's own range only: none at all, if
+//! it holds no page of that range. Parts that are missing leave pages that are not held.
 
 mod bitmap;
 mod cache;
@@ -67,9 +67,8 @@ pub(crate) fn parse(sources: &[Source]) -> InPart<Contents> {
         return Err((0, (0, Defect::NoMemory)));
     };
     for (file, (header, other)) in headers.iter().zip(sources).enumerate().skip(1) {
-        let same = header.pages == first.pages
-            && other.bytes().get(header.bitmaps()) == source.bytes().get(first.bitmaps());
-        if !same {
+        let same = header.bitmaps(other.bytes()) == first.bitmaps(source.bytes());
+        if header.pages != first.pages || !same {
             return Err((file, (0, Defect::OtherDump)));
         }
     }

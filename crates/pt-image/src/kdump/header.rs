@@ -35,7 +35,9 @@ pub(super) struct Header {
     /// The pages that this part has descriptors of.
     pub(super) part: Range<u64>,
     notes: Range<u64>,
-    bitmap: Range<u64>,
+    /// Where each of the two bitmaps has the bits of all pages. Both are within the file.
+    bitmaps: [Range<u64>; 2],
+    descriptors: u64,
 }
 
 impl Header {
@@ -57,9 +59,7 @@ impl Header {
         let bitmap_blocks = u64::from(fields.u32(bitmap_at)?);
         // Products of 32-bit numbers with 4096: no overflow.
         let bitmap_start = (1 + sub) * PAGE_BYTES;
-        let bitmap = bitmap_start..bitmap_start + bitmap_blocks * PAGE_BYTES;
-        within("bitmaps", bitmap.start, bitmap.end - bitmap.start, file.len() as u64)
-            .map_err(|defect| (bitmap_at, defect))?;
+        let descriptors = bitmap_start + bitmap_blocks * PAGE_BYTES;
 
         let sub_field = |wide_at, narrow_at| PAGE_BYTES + pick(wide_at, narrow_at);
         let word = |wide_at, narrow_at| fields.word(wide, sub_field(wide_at, narrow_at));
@@ -74,10 +74,14 @@ impl Header {
         if pages > limit {
             return Err((pages_at, Defect::TooMany { what: "pages", count: pages, limit }));
         }
-        let bits = (bitmap_blocks / 2) * PAGE_BYTES * 8;
-        if pages > bits {
-            return Err((bitmap_at, Defect::Bitmap { pages, bits }));
+        let half = (bitmap_blocks / 2) * PAGE_BYTES;
+        if pages > half * 8 {
+            return Err((bitmap_at, Defect::Bitmap { pages, bits: half * 8 }));
         }
+        // A part without pages ends with the second bitmap's last bit: the padding of its block is not written.
+        let bitmaps = [bitmap_start, bitmap_start + half].map(|start| start..start + pages.div_ceil(8));
+        within("bitmaps", bitmap_start, bitmaps[1].end - bitmap_start, file.len() as u64)
+            .map_err(|defect| (bitmap_at, defect))?;
         let split = version >= 2 && fields.u32(sub_field(12, 8))? != 0;
         let part = match (split, version) {
             (false, _) => 0..pages,
@@ -97,28 +101,26 @@ impl Header {
                 notes = start..start + len;
             }
         }
-        Ok(Self { wide, pages, part, notes, bitmap })
-    }
-
-    /// Where both bitmaps are, one after the other in equal halves. Within the file.
-    pub(super) fn bitmaps(&self) -> Range<usize> {
-        self.bitmap.start as usize..self.bitmap.end as usize
+        Ok(Self { wide, pages, part, notes, bitmaps, descriptors })
     }
 
     /// The bitmap of pages that exist, and that of pages that are held.
-    pub(super) fn halves<'a>(&self, file: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-        let bitmaps = file.get(self.bitmaps()).unwrap_or_default();
-        bitmaps.split_at(bitmaps.len() / 2)
+    pub(super) fn bitmaps<'a>(&self, file: &'a [u8]) -> [&'a [u8]; 2] {
+        let bytes = |range: &Range<u64>| file.get(range.start as usize..range.end as usize);
+        self.bitmaps.each_ref().map(|range| bytes(range).unwrap_or_default())
     }
 
-    /// Where the descriptors start.
+    /// Where the descriptors start, if there are any.
     pub(super) fn descriptors(&self) -> u64 {
-        self.bitmap.end
+        self.descriptors
     }
 
     /// Whether the descriptors of `count` pages are in a file of `len` bytes.
     pub(super) fn check_descriptors(&self, count: u64, len: u64) -> Checked<()> {
-        let start = self.descriptors();
+        let start = self.descriptors;
+        if count == 0 {
+            return Ok(());
+        }
         within("page descriptors", start, count.saturating_mul(DESCRIPTOR), len)
             .map_err(|defect| (start, defect))
     }

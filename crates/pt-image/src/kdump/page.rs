@@ -29,7 +29,7 @@ impl Pages {
         let Some(first) = headers.first() else {
             return Err((0, (0, Defect::NoMemory)));
         };
-        let (exists, held) = first.halves(first_file);
+        let [exists, held] = first.bitmaps(first_file);
         let part = |file: usize| {
             let header = &headers[file];
             let pages = header.part.clone();

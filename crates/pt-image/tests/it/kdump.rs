@@ -177,6 +177,31 @@ fn parts_that_are_missing_are_not_held() {
 }
 
 #[test]
+fn parts_without_pages_end_with_their_bitmaps() {
+    for (wide, version) in [(true, 6), (false, 6), (true, 5)] {
+        let dump = KdumpFile { wide, version, ..small() };
+        let (_dir, paths) = parts(&dump, &[0, 10, 100, 110]);
+        // As makedumpfile 1.7.2 writes it: the second bitmap without what fills its block, and nothing after it.
+        let bits = dump.descriptors() - PAGE + 110_usize.div_ceil(8);
+        let whole = fs::read(&paths[1]).unwrap();
+        assert!(whole[bits..].iter().all(|&byte| byte == 0));
+        fs::write(&paths[1], &whole[..bits]).unwrap();
+        for order in [[0, 1, 2], [1, 2, 0]] {
+            let image = Image::open_parts(&order.map(|part| &paths[part]), &OpenOptions::new()).unwrap();
+            agrees(&image, &dump);
+        }
+        let alone = Image::open(&paths[1], &OpenOptions::new()).unwrap();
+        assert_eq!((alone.memory_bytes(), alone.held_bytes()), (18 << 12, 0));
+        // A bit that is missing is not taken for a page that is.
+        let short = open(whole[..bits - 1].to_vec()).unwrap_err().to_string();
+        assert!(
+            short.contains("bad kdump-compressed dump at offset") && short.contains("bitmaps"),
+            "{short}"
+        );
+    }
+}
+
+#[test]
 fn what_are_no_parts_of_one_dump() {
     let (_dir, paths) = parts(&small(), &[0, 3, 103, 110]);
     let mut other = small();
