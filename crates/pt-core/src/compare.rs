@@ -7,6 +7,7 @@
 //! Pages of different sizes are compared piece by piece, so that a large page equals the small ones that map the same.
 
 use core::hash::Hash;
+use core::ops::RangeInclusive;
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -86,11 +87,27 @@ impl<F, M: ?Sized> Clone for Side<'_, F, M> {
 
 impl<F, M: ?Sized> Copy for Side<'_, F, M> {}
 
+/// What an entry (or a root) leads to, or a part of what a larger one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Node<R> {
+    /// A table that can be read.
+    Table {
+        /// Its physical address.
+        address: u64,
+        /// What points to it.
+        link: Link,
+        /// The rights of the path, that link included.
+        rights: R,
+    },
+    /// Anything else.
+    End(Mapped<R>),
+}
+
 /// What decides about the pairs that two spaces in lockstep lead to.
 pub trait Judge<F: Format> {
-    /// Two tables in the same place, about to be read: each link and the address to which it leads. A pair that was
-    /// met before under the same rights is not read again, but comes by here.
-    fn tables(&mut self, level: Level, va: u64, before: (Link, u64), after: (Link, u64)) {
+    /// At least one of the two is a table at `level`, and that table's entries are compared next, or were when the same
+    /// pair was met before.
+    fn tables(&mut self, level: Level, va: u64, before: &Node<F::Rights>, after: &Node<F::Rights>) {
         let _ = (level, va, before, after);
     }
 
@@ -100,6 +117,24 @@ pub trait Judge<F: Format> {
     /// The addresses from `va` to `last` lead to a pair of tables whose ends were not all alike, first met at `like`.
     fn repetition(&mut self, va: u64, last: u64, like: u64) {
         let _ = (va, last, like);
+    }
+}
+
+/// What of two spaces is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The virtual addresses, both ends included. An entry that lies only partly in it is compared whole.
+    pub range: RangeInclusive<u64>,
+    /// Whether both sides read the same bytes, so that a table is equal to itself.
+    pub same_memory: bool,
+    /// How many tables may be read: a hostile pair of spaces can have as many different pairs of tables as it has paths.
+    pub limit: u64,
+}
+
+/// Everything, of two memories, without a limit.
+impl Default for Scope {
+    fn default() -> Self {
+        Self { range: 0..=u64::MAX, same_memory: false, limit: u64::MAX }
     }
 }
 
@@ -116,21 +151,17 @@ pub struct CompareLimit {
 /// Compares two spaces and gives each finding to `found`, in ascending order: physical addresses, and effective rights
 /// as `F` has them. Attributes that are not rights can be compared by whoever is given a pair of pages with `alike`.
 ///
-/// `same_memory` says that both sides read the same bytes, so that a table is equal to itself. `limit` bounds the tables
-/// that are read: a hostile pair of spaces can have as many different pairs of tables as it has paths.
-///
 /// # Errors
 ///
-/// [`CompareLimit`]: more than `limit` tables would have been read.
+/// [`CompareLimit`]: more tables than the scope's limit would have been read.
 pub fn compare<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
     before: Side<'_, F, A>,
     after: Side<'_, F, B>,
-    same_memory: bool,
-    limit: u64,
+    scope: &Scope,
     alike: impl FnMut(&Mapped<F::Rights>, &Mapped<F::Rights>) -> bool,
     found: impl FnMut(Finding<F::Rights>),
 ) -> Result<(), CompareLimit> {
-    lockstep(before, after, same_memory, limit, &mut Report { alike, found })
+    lockstep(before, after, scope, &mut Report { alike, found })
 }
 
 /// Descends two spaces together and lets `judge` decide about what they lead to: what [`compare`] is made of.
@@ -141,18 +172,17 @@ pub fn compare<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
 pub fn lockstep<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
     before: Side<'_, F, A>,
     after: Side<'_, F, B>,
-    same_memory: bool,
-    limit: u64,
+    scope: &Scope,
     judge: &mut impl Judge<F>,
 ) -> Result<(), CompareLimit> {
+    let Some(range) = F::clip(&scope.range) else { return Ok(()) };
     let root = |format: &F, root| Node::Table {
         address: format.root(root),
         link: Link { raw: root, entry: None },
         rights: format.unrestricted(),
     };
     let nodes = (root(before.format, before.root), root(after.format, after.root));
-    let mut comparison =
-        Comparison { before, after, same_memory, limit, read: 0, pairs: HashMap::new(), judge };
+    let mut comparison = Comparison { before, after, scope, range, read: 0, pairs: HashMap::new(), judge };
     comparison.pair(F::ROOT, 0, nodes.0, nodes.1).map(|_| ())
 }
 
@@ -188,25 +218,29 @@ where
     }
 }
 
-/// What an entry leads to, or a part of what a larger one does.
-#[derive(Clone, Copy, Debug)]
-enum Node<R> {
-    Table { address: u64, link: Link, rights: R },
-    End(Mapped<R>),
-}
-
 /// Two tables at a level, under the rights of their paths; one of the two can be nothing.
 type Pair<R> = (Level, Option<(u64, R)>, Option<(u64, R)>);
 
 struct Comparison<'a, F: Format, A: ?Sized, B: ?Sized, J> {
     before: Side<'a, F, A>,
     after: Side<'a, F, B>,
-    same_memory: bool,
-    limit: u64,
+    scope: &'a Scope,
+    /// The scope's range without sign extension.
+    range: (u64, u64),
     read: u64,
-    /// Pairs that were compared: where, and whether they differed.
-    pairs: HashMap<Pair<F::Rights>, (u64, bool)>,
+    pairs: HashMap<Pair<F::Rights>, Known>,
     judge: &'a mut J,
+}
+
+/// What is known of a pair that was compared whole.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Where it was.
+    va: u64,
+    /// Whether it differed.
+    differ: bool,
+    /// Why a table of it could not be read.
+    unreadable: (Option<Unreadable>, Option<Unreadable>),
 }
 
 impl<F, A, B, J> Comparison<'_, F, A, B, J>
@@ -226,37 +260,45 @@ where
         after: Node<F::Rights>,
     ) -> Result<bool, CompareLimit> {
         let last = F::canonical(va) + F::table_span_last(level);
-        let known = match (&before, &after) {
+        if let (Node::End(before), Node::End(after)) = (before, after) {
+            return Ok(!self.judge.ends(F::canonical(va), last, before, after));
+        }
+        if self.scope.same_memory && same(&before, &after) {
+            return Ok(false);
+        }
+        // A table that the range cuts is compared again where it is met again: the range has two ends, and so at most
+        // two such tables at each level.
+        let whole = va >= self.range.0 && va + F::table_span_last(level) <= self.range.1;
+        let key = if whole { key(level, &before, &after) } else { None };
+        let known = key.and_then(|key| self.pairs.get(&key).copied());
+        let bytes = if let Some(Known { unreadable, .. }) = known {
+            (unreadable.0.map(Err), unreadable.1.map(Err))
+        } else {
             (
-                Node::Table { address, rights, link },
-                Node::Table { address: other, rights: others, link: other_link },
-            ) => {
-                self.judge.tables(level, F::canonical(va), (*link, *address), (*other_link, *other));
-                if self.same_memory && (address, rights) == (other, others) {
-                    return Ok(false);
-                }
-                Some((level, Some((*address, *rights)), Some((*other, *others))))
-            }
-            (Node::Table { address, rights, .. }, Node::End(Mapped::Absent { .. })) => {
-                Some((level, Some((*address, *rights)), None))
-            }
-            (Node::End(Mapped::Absent { .. }), Node::Table { address, rights, .. }) => {
-                Some((level, None, Some((*address, *rights))))
-            }
-            (Node::End(before), Node::End(after)) => {
-                return Ok(!self.judge.ends(F::canonical(va), last, *before, *after));
-            }
-            _ => None,
+                self.read(level, va, &before, self.before.memory)?,
+                self.read(level, va, &after, self.after.memory)?,
+            )
         };
-        if let Some(&(at, differ)) = known.as_ref().and_then(|pair| self.pairs.get(pair)) {
+        let unreadable = (failure(bytes.0.as_ref()), failure(bytes.1.as_ref()));
+        let nodes = (readable(level, before, unreadable.0), readable(level, after, unreadable.1));
+        if matches!(nodes, (Node::Table { .. }, _) | (_, Node::Table { .. })) {
+            self.judge.tables(level, F::canonical(va), &nodes.0, &nodes.1);
+        }
+        if let Some(Known { va: like, differ, .. }) = known {
             if differ {
-                self.judge.repetition(F::canonical(va), last, F::canonical(at));
+                self.judge.repetition(F::canonical(va), last, F::canonical(like));
             }
             return Ok(differ);
         }
-        let differ = self.entries(level, va, before, after)?;
-        if let Some(pair) = known {
-            self.pairs.insert(pair, (va, differ));
+        let differ = match nodes {
+            (Node::End(before), Node::End(after)) => !self.judge.ends(F::canonical(va), last, before, after),
+            (before, after) => {
+                let opened = (opened(before, bytes.0), opened(after, bytes.1));
+                self.entries(level, va, &opened.0, &opened.1)?
+            }
+        };
+        if let Some(key) = key {
+            self.pairs.insert(key, Known { va, differ, unreadable });
         }
         Ok(differ)
     }
@@ -265,14 +307,16 @@ where
         &mut self,
         level: Level,
         va: u64,
-        before: Node<F::Rights>,
-        after: Node<F::Rights>,
+        before: &Opened<F::Rights>,
+        after: &Opened<F::Rights>,
     ) -> Result<bool, CompareLimit> {
-        let before = self.open(level, va, before, self.before.memory)?;
-        let after = self.open(level, va, after, self.after.memory)?;
         let mut differ = false;
         for index in 0..F::entries(level) {
             let entry_va = va + index as u64 * F::entry_span(level);
+            let entry_last = entry_va + (F::entry_span(level) - 1);
+            if entry_last < self.range.0 || entry_va > self.range.1 {
+                continue;
+            }
             let (one, other) =
                 (before.node(self.before.format, level, index), after.node(self.after.format, level, index));
             differ |= match (one, other, level.below()) {
@@ -288,32 +332,64 @@ where
         Ok(differ)
     }
 
-    /// The entries of a table; or of a page or of nothing, as if it were cut into pieces.
-    fn open<M: Memory + ?Sized>(
+    /// The bytes of a table; none of what is no table, and of one that need not be read.
+    fn read<M: Memory + ?Sized>(
         &mut self,
         level: Level,
         va: u64,
-        node: Node<F::Rights>,
+        node: &Node<F::Rights>,
         memory: &M,
-    ) -> Result<Opened<F::Rights>, CompareLimit> {
-        let (address, link, rights) = match node {
-            Node::End(mapped) => return Ok(Opened::Pieces(mapped)),
-            Node::Table { address, link, rights } => (address, link, rights),
-        };
-        if self.read >= self.limit {
-            return Err(CompareLimit { limit: self.limit, va: F::canonical(va) });
+    ) -> Result<Option<Result<Vec<u8>, Unreadable>>, CompareLimit> {
+        let Node::Table { address, .. } = node else { return Ok(None) };
+        if self.read >= self.scope.limit {
+            return Err(CompareLimit { limit: self.scope.limit, va: F::canonical(va) });
         }
         self.read += 1;
         let mut bytes = vec![0; F::table_bytes(level)];
-        Ok(match memory.read(address, &mut bytes) {
-            Ok(()) => Opened::Entries { address, bytes, rights },
-            Err(why) => Opened::Pieces(unreadable(level, address, link, why)),
-        })
+        Ok(Some(memory.read(*address, &mut bytes).map(|()| bytes)))
     }
 }
 
-fn unreadable<R>(level: Level, table: u64, link: Link, why: Unreadable) -> Mapped<R> {
-    Mapped::Fault(Cause::Unreadable { level, table, link, why })
+/// Under which a pair is remembered: tables, or a table and nothing.
+fn key<R: Copy>(level: Level, before: &Node<R>, after: &Node<R>) -> Option<Pair<R>> {
+    let side = |node: &Node<R>| match *node {
+        Node::Table { address, rights, .. } => Some(Some((address, rights))),
+        Node::End(Mapped::Absent { .. }) => Some(None),
+        Node::End(_) => None,
+    };
+    Some((level, side(before)?, side(after)?))
+}
+
+fn same<R: PartialEq>(before: &Node<R>, after: &Node<R>) -> bool {
+    match (before, after) {
+        (Node::Table { address, rights, .. }, Node::Table { address: other, rights: others, .. }) => {
+            (address, rights) == (other, others)
+        }
+        _ => false,
+    }
+}
+
+fn failure(read: Option<&Result<Vec<u8>, Unreadable>>) -> Option<Unreadable> {
+    read.and_then(|read| read.as_ref().err().copied())
+}
+
+/// The node, or the fault that a table which cannot be read is.
+fn readable<R>(level: Level, node: Node<R>, unreadable: Option<Unreadable>) -> Node<R> {
+    match (node, unreadable) {
+        (Node::Table { address: table, link, .. }, Some(why)) => {
+            Node::End(Mapped::Fault(Cause::Unreadable { level, table, link, why }))
+        }
+        (node, _) => node,
+    }
+}
+
+fn opened<R>(node: Node<R>, bytes: Option<Result<Vec<u8>, Unreadable>>) -> Opened<R> {
+    match (node, bytes) {
+        (Node::End(mapped), _) => Opened::Pieces(mapped),
+        (Node::Table { address, rights, .. }, Some(Ok(bytes))) => Opened::Entries { address, bytes, rights },
+        // A table without bytes is one that could not be read, and so a fault by now.
+        (Node::Table { .. }, _) => Opened::Pieces(Mapped::Absent { raw: 0 }),
+    }
 }
 
 /// A table whose entries are at hand, or what stands in for one.

@@ -76,7 +76,7 @@ mod visited;
 mod walk;
 
 #[cfg(feature = "alloc")]
-pub use compare::{CompareLimit, Difference, Finding, Judge, Mapped, Side, compare, lockstep};
+pub use compare::{CompareLimit, Difference, Finding, Judge, Mapped, Node, Scope, Side, compare, lockstep};
 #[cfg(feature = "alloc")]
 pub use count::{Counter, Reached, SpaceCounts, Total};
 #[cfg(feature = "alloc")]

@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pt_core::{
-    Finding, FrameIndex, Geometry, Leaves, Options, Side, TranslateError, Translation, Walk, compare,
+    Finding, FrameIndex, Geometry, Leaves, Options, Scope, Side, TranslateError, Translation, Walk, compare,
     translate,
 };
 use pt_testkit::toy::{STEP, Slot, Toy, graphs};
 
 const PAGE: u64 = 4096;
+const SAME: Scope = Scope { range: 0..=u64::MAX, same_memory: true, limit: u64::MAX };
 
 fn pages() -> impl Iterator<Item = u64> {
     (0..8).map(|page| Toy::canonical(page * PAGE))
@@ -26,15 +27,14 @@ fn meaning(memory: &[u8], root: u64, va: u64) -> Result<(u64, bool), Option<Tran
 }
 
 /// The pages at which the findings say that two spaces differ.
-fn found(before: (&[u8], u64), after: (&[u8], u64), same_memory: bool) -> Vec<u64> {
+fn found(before: (&[u8], u64), after: (&[u8], u64), scope: &Scope) -> Vec<u64> {
     let mut differ = BTreeSet::new();
     let side = |(memory, root)| Side { format: &Toy, memory, root };
     let mut last_seen = None;
     compare(
         side(before),
         side(after),
-        same_memory,
-        u64::MAX,
+        scope,
         |_, _| true,
         |finding| {
             let (va, last, like) = match finding {
@@ -68,10 +68,14 @@ fn comparisons_find_the_pages_that_differ_and_no_others() {
             pages().filter(differs).collect::<Vec<_>>()
         };
         let of_two_roots = expected(memory, STEP);
-        assert_eq!(found((memory, 0), (memory, STEP), true), of_two_roots, "{memory:x?}");
-        assert_eq!(found((memory, 0), (memory, STEP), false), of_two_roots, "{memory:x?}");
-        assert_eq!(found((memory, 0), (other, 0), false), expected(other, 0), "{memory:x?} {other:x?}");
-        assert!(found((memory, 0), (memory, 0), true).is_empty());
+        assert_eq!(found((memory, 0), (memory, STEP), &SAME), of_two_roots, "{memory:x?}");
+        assert_eq!(found((memory, 0), (memory, STEP), &Scope::default()), of_two_roots, "{memory:x?}");
+        assert_eq!(
+            found((memory, 0), (other, 0), &Scope::default()),
+            expected(other, 0),
+            "{memory:x?} {other:x?}"
+        );
+        assert!(found((memory, 0), (memory, 0), &SAME).is_empty());
         unequal += usize::from(!of_two_roots.is_empty());
     }
     assert!(unequal > 1_000);
@@ -82,7 +86,16 @@ fn comparisons_of_three_tables() {
     for memory in graphs(3, &Slot::shapes(3)) {
         let differs = |&va: &u64| meaning(&memory, 0, va) != meaning(&memory, 2 * STEP, va);
         let expected: Vec<_> = pages().filter(differs).collect();
-        assert_eq!(found((&memory, 0), (&memory, 2 * STEP), true), expected, "{memory:x?}");
+        assert_eq!(found((&memory, 0), (&memory, 2 * STEP), &SAME), expected, "{memory:x?}");
+        for (first, last) in [(0, 0), (1, 6), (3, 4), (5, 5), (2, 7)] {
+            let page = |number| Toy::canonical(number * PAGE);
+            let range = page(first)..=page(last) + (PAGE - 1);
+            let scope = Scope { range: range.clone(), ..SAME };
+            let mut found = found((&memory, 0), (&memory, 2 * STEP), &scope);
+            found.retain(|va| range.contains(va));
+            let expected: Vec<_> = expected.iter().copied().filter(|va| range.contains(va)).collect();
+            assert_eq!(found, expected, "{range:x?} {memory:x?}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::ops::RangeInclusive;
 
 use anyhow::bail;
-use pt_core::{Difference, Finding, Format, Geometry, Mapped, Side, compare};
+use pt_core::{Difference, Finding, Format, Geometry, Mapped, Scope, Side, compare};
 
 use crate::arguments::{DiffArguments, wrong_usage};
 use crate::guest::Guest;
@@ -66,9 +66,9 @@ fn print<F: Format<Rights: std::hash::Hash>>(
     range: &RangeInclusive<u64>,
     out: &mut Output,
 ) -> anyhow::Result<()> {
+    let scope = Scope { range: range.clone(), same_memory, limit: MOST_TABLES };
     let mut report = Report { open: None, failed: None, range, out };
-    let compared =
-        compare(before, after, same_memory, MOST_TABLES, |_, _| true, |finding| report.take::<F>(&finding));
+    let compared = compare(before, after, &scope, |_, _| true, |finding| report.take::<F>(&finding));
     report.close::<F>();
     let failed = report.failed.take();
     compared?;
