@@ -6,8 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod decoded;
 mod fuzz;
 mod no_std;
+mod oracle;
+mod qemu;
 mod release;
 mod roots;
 mod steps;
@@ -15,7 +18,7 @@ mod tidy;
 mod tools;
 mod workspace;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -30,7 +33,7 @@ struct Step {
 }
 
 /// Cheap checks first: what fails often should fail soon.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "fmt", about: "every file is formatted", run: steps::fmt },
     Step { name: "tidy", about: "what no compiler checks (see xtask/src/tidy.rs)", run: tidy::run },
     Step {
@@ -48,6 +51,11 @@ const STEPS: [Step; 10] = [
         run: no_std::run,
     },
     Step { name: "bench-test", about: "every benchmark runs once", run: steps::bench_test },
+    Step {
+        name: "oracle-sample",
+        about: "QEMU reads a guest of every paging mode as pt does",
+        run: oracle::sample,
+    },
     Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
 ];
 
@@ -89,10 +97,8 @@ fn main() -> ExitCode {
             Err(error) => return usage(&format!("{error:#}")),
         },
         ["roots"] => return usage("roots needs the paths of images"),
-        ["roots", ref images @ ..] => {
-            let absolute = images.iter().map(std::path::absolute).collect::<std::io::Result<Vec<_>>>();
-            absolute.map_err(Into::into).and_then(|images| roots::run(&shell()?, &images))
-        }
+        ["roots", ref images @ ..] => absolute(images).and_then(|images| roots::run(&shell()?, &images)),
+        ["oracle", ref images @ ..] => absolute(images).and_then(|images| oracle::run(&shell()?, &images)),
         ["help" | "--help" | "-h"] => {
             print!("{}", help());
             return ExitCode::SUCCESS;
@@ -149,6 +155,11 @@ fn shell() -> Result<Shell> {
     Ok(sh)
 }
 
+/// Paths as they were meant where the command was called.
+fn absolute(paths: &[&str]) -> Result<Vec<PathBuf>> {
+    Ok(paths.iter().map(std::path::absolute).collect::<std::io::Result<_>>()?)
+}
+
 fn usage(wrong: &str) -> ExitCode {
     eprint!("error: {wrong}\n\n{}", help());
     ExitCode::from(2)
@@ -160,12 +171,13 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE...\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
-         roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n",
+         roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
+         oracle compares `pt` with QEMU's own walk of images, or of all guests of the corpus\n",
         lines(&STEPS),
         lines(&RELEASE),
     )

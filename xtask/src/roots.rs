@@ -12,6 +12,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
+use crate::decoded::Decoded;
+
 /// Runs the campaign; fails at the first image that does not give what its list has.
 pub(crate) fn run(sh: &Shell, images: &[PathBuf]) -> Result<()> {
     cmd!(sh, "cargo build --release -q -p pt-tool").run()?;
@@ -31,8 +33,8 @@ fn check(sh: &Shell, image: &Path) -> Result<()> {
         list["roots"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     ensure!(!listed.is_empty(), "the list of {name} is empty");
 
-    let decoded = decoded(sh, image)?;
-    let decoded = decoded.path.as_path();
+    let decoded = Decoded::of(image)?;
+    let decoded = decoded.path();
     let mut buffer = vec![0; 1 << 20];
     let reading = best_of_three(|| {
         let mut file = File::open(decoded)?;
@@ -48,33 +50,6 @@ fn check(sh: &Shell, image: &Path) -> Result<()> {
     ensure!(found == listed, "found {found:?}, the list has {listed:?}");
     println!("{name}: {} roots, as listed; {searching:.1?}, reading the file {reading:.1?}", found.len());
     Ok(())
-}
-
-/// A file that may have to be removed.
-struct Decoded {
-    path: PathBuf,
-    temporary: bool,
-}
-
-impl Drop for Decoded {
-    fn drop(&mut self) {
-        if self.temporary {
-            // Of no use to anybody, but no harm either.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn decoded(sh: &Shell, image: &Path) -> Result<Decoded> {
-    if image.extension().is_none_or(|extension| extension != "xz") {
-        return Ok(Decoded { path: image.to_owned(), temporary: false });
-    }
-    let stem = image.file_stem().context("no name")?;
-    let path = sh.current_dir().join("target").join(stem);
-    let decoded = Decoded { path, temporary: true };
-    let bytes = cmd!(sh, "xz --decompress --stdout {image}").quiet().output()?.stdout;
-    sh.write_file(&decoded.path, bytes)?;
-    Ok(decoded)
 }
 
 fn best_of_three(mut work: impl FnMut() -> Result<()>) -> Result<Duration> {

@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+use crate::qemu;
+
 /// A component of the toolchain in use, such as `clippy`, whose `program` answers `--version` once it is there.
 pub(crate) fn component(sh: &Shell, component: &str, program: &str) -> Result<()> {
     if answers(sh, &["cargo", program, "--version"]) {
@@ -42,6 +44,27 @@ pub(crate) fn cxx(sh: &Shell) -> Result<()> {
     cmd!(sh, "apt-get install -y --no-install-recommends g++")
         .run()
         .context("a C++ compiler is missing and could not be installed")
+}
+
+/// QEMU for x86, from Debian's packages where `apt-get` is there to install it.
+///
+/// All of QEMU's packages have one version: where another one came from backports, this one has to come from there too, or
+/// apt would remove the other.
+pub(crate) fn qemu(sh: &Shell) -> Result<()> {
+    if answers(sh, &[qemu::PROGRAM, "--version"]) {
+        return Ok(());
+    }
+    let utilities = cmd!(sh, "dpkg-query --show qemu-utils").quiet().ignore_stderr().read();
+    let backports = if utilities.is_ok_and(|version| version.contains("~bpo")) {
+        let system = sh.read_file("/etc/os-release")?;
+        let codename = system.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+        Some(format!("--target-release={}-backports", codename.context("a Debian without a codename")?))
+    } else {
+        None
+    };
+    cmd!(sh, "apt-get install -y --no-install-recommends {backports...} qemu-system-x86")
+        .run()
+        .with_context(|| format!("`{}` is missing and could not be installed", qemu::PROGRAM))
 }
 
 /// A cargo subcommand from the registry, such as `cargo-fuzz`.

@@ -1,0 +1,137 @@
+//! An ELF core as flat memory.
+//!
+//! QEMU is given what the file says without the help of the crate that is being checked: a reader of its own lays the
+//! segments out.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result, bail, ensure};
+use object::elf::{FileHeader32, FileHeader64, PT_LOAD};
+use object::read::ReadCache;
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, FileKind, ReadRef};
+
+/// Memory is read and written in pieces of this size; those that are zero become holes.
+const PIECE: usize = 1 << 16;
+
+/// Which bytes of the file are which physical addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) address: u64,
+    pub(super) offset: u64,
+    /// Bytes that the file holds.
+    pub(super) held: u64,
+    /// Bytes in memory; those after the held ones are zero.
+    pub(super) len: u64,
+}
+
+/// The segments of a core, in the order of its program headers.
+pub(super) fn segments(core: &File) -> Result<Vec<Segment>> {
+    let data = &ReadCache::new(core.try_clone()?);
+    match FileKind::parse(data).context("not an ELF core")? {
+        FileKind::Elf32 => of_header::<FileHeader32<Endianness>, _>(data),
+        FileKind::Elf64 => of_header::<FileHeader64<Endianness>, _>(data),
+        other => bail!("not an ELF core but {other:?}"),
+    }
+}
+
+fn of_header<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) -> Result<Vec<Segment>> {
+    let header = E::parse(data)?;
+    let endian = header.endian()?;
+    let loads = header.program_headers(endian, data)?.iter().filter(|load| load.p_type(endian) == PT_LOAD);
+    let segments: Vec<Segment> = loads
+        .map(|load| Segment {
+            address: load.p_paddr(endian).into(),
+            offset: load.p_offset(endian).into(),
+            held: load.p_filesz(endian).into(),
+            len: load.p_memsz(endian).into(),
+        })
+        .collect();
+    for segment in &segments {
+        let ends = [segment.address.checked_add(segment.len), segment.offset.checked_add(segment.held)];
+        ensure!(
+            ends.iter().all(Option::is_some) && segment.held <= segment.len,
+            "a segment without sense: {segment:x?}"
+        );
+    }
+    Ok(segments)
+}
+
+/// Writes the memory of a core to a file whose offsets are physical addresses, with holes where nothing or zero is, and
+/// as long as a multiple of `granule`.
+pub(super) fn flatten(core: &File, raw: &File, granule: u64) -> Result<()> {
+    let mut end = 0;
+    let mut piece = vec![0; PIECE];
+    for Segment { address, offset, held, len } in segments(core)? {
+        let mut done = 0;
+        while done < held {
+            let part = PIECE.min(usize::try_from(held - done).unwrap_or(PIECE));
+            let part = &mut piece[..part];
+            core.read_exact_at(part, offset + done).context("a segment goes on after the file's end")?;
+            if part.iter().any(|&byte| byte != 0) {
+                raw.write_all_at(part, address + done)?;
+            }
+            done += part.len() as u64;
+        }
+        end = end.max(address + len);
+    }
+    let whole = end.checked_next_multiple_of(granule).context("memory goes on after the last address")?;
+    Ok(raw.set_len(whole)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A core of one page of ones at 0x3000, with as much zero memory after it.
+    fn core(wide: bool) -> File {
+        let field = |value: u64, wide: bool| value.to_le_bytes()[..if wide { 8 } else { 4 }].to_vec();
+        let (header, program, at) = if wide { (64_u16, 56_u16, 0x200) } else { (52, 32, 0x200) };
+        let mut bytes = b"\x7fELF\0\x01\x01\0\0\0\0\0\0\0\0\0\x04\0\x03\0\x01\0\0\0".to_vec();
+        bytes[4] = if wide { 2 } else { 1 };
+        bytes.extend([field(0, wide), field(header.into(), wide), field(0, wide), field(0, false)].concat());
+        bytes.extend([header, program, 1, 0, 0, 0].map(u16::to_le_bytes).concat());
+        // Flags come second in wide program headers and last but one in narrow ones.
+        let [offset, virt, phys, held, len, align] =
+            [at, 0, 0x3000, 0x1000, 0x2000, 0].map(|value| field(value, wide));
+        let (kind, flags) = (field(PT_LOAD.0.into(), false), field(0, false));
+        bytes.extend(if wide {
+            [kind, flags, offset, virt, phys, held, len, align].concat()
+        } else {
+            [kind, offset, virt, phys, held, len, flags, align].concat()
+        });
+        bytes.resize(at as usize, 0);
+        bytes.resize(at as usize + 0x1000, 1);
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(&bytes, 0).expect("written");
+        file
+    }
+
+    #[test]
+    fn memory_is_where_the_core_says() {
+        for wide in [false, true] {
+            let core = core(wide);
+            let segment = Segment { address: 0x3000, offset: 0x200, held: 0x1000, len: 0x2000 };
+            assert_eq!(segments(&core).expect("a core"), [segment]);
+            let raw = tempfile::tempfile().expect("a file");
+            flatten(&core, &raw, 0x4000).expect("memory");
+            assert_eq!(raw.metadata().expect("a length").len(), 0x8000);
+            let mut bytes = vec![7; 0x8000];
+            raw.read_exact_at(&mut bytes, 0).expect("bytes");
+            assert!(bytes.iter().enumerate().all(|(at, &byte)| byte == u8::from(at >> 12 == 3)));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_no_core_is_refused() {
+        let cut = core(true);
+        cut.set_len(0x11ff).expect("cut");
+        let raw = tempfile::tempfile().expect("a file");
+        assert!(flatten(&cut, &raw, 1).expect_err("cut").to_string().contains("after the file's end"));
+        cut.set_len(100).expect("cut");
+        assert!(segments(&cut).is_err());
+        cut.write_all_at(b"none", 0).expect("written");
+        assert!(segments(&cut).is_err());
+    }
+}
