@@ -161,17 +161,23 @@ pub fn compare<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
     alike: impl FnMut(&Mapped<F::Rights>, &Mapped<F::Rights>) -> bool,
     found: impl FnMut(Finding<F::Rights>),
 ) -> Result<(), CompareLimit> {
-    lockstep(before, after, scope, &mut Report { alike, found })
+    let roots = [(before.root, after.root)];
+    let (before, after) = ((before.format, before.memory), (after.format, after.memory));
+    lockstep(before, after, roots, scope, &mut Report { alike, found })
 }
 
-/// Descends two spaces together and lets `judge` decide about what they lead to: what [`compare`] is made of.
+/// Descends spaces together, pair by pair, and lets `judge` decide about what they lead to: what [`compare`] is made of.
+///
+/// `before` and `after` are formats and memories, `roots` the roots of the pairs. What an earlier pair led to under the
+/// same rights is not read again.
 ///
 /// # Errors
 ///
 /// As [`compare`].
 pub fn lockstep<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
-    before: Side<'_, F, A>,
-    after: Side<'_, F, B>,
+    before: (&F, &A),
+    after: (&F, &B),
+    roots: impl IntoIterator<Item = (u64, u64)>,
     scope: &Scope,
     judge: &mut impl Judge<F>,
 ) -> Result<(), CompareLimit> {
@@ -181,9 +187,11 @@ pub fn lockstep<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>
         link: Link { raw: root, entry: None },
         rights: format.unrestricted(),
     };
-    let nodes = (root(before.format, before.root), root(after.format, after.root));
     let mut comparison = Comparison { before, after, scope, range, read: 0, pairs: HashMap::new(), judge };
-    comparison.pair(F::ROOT, 0, nodes.0, nodes.1).map(|_| ())
+    for (one, other) in roots {
+        comparison.pair(F::ROOT, 0, root(before.0, one), root(after.0, other))?;
+    }
+    Ok(())
 }
 
 /// Equality, reported.
@@ -222,8 +230,8 @@ where
 type Pair<R> = (Level, Option<(u64, R)>, Option<(u64, R)>);
 
 struct Comparison<'a, F: Format, A: ?Sized, B: ?Sized, J> {
-    before: Side<'a, F, A>,
-    after: Side<'a, F, B>,
+    before: (&'a F, &'a A),
+    after: (&'a F, &'a B),
     scope: &'a Scope,
     /// The scope's range without sign extension.
     range: (u64, u64),
@@ -274,10 +282,7 @@ where
         let bytes = if let Some(Known { unreadable, .. }) = known {
             (unreadable.0.map(Err), unreadable.1.map(Err))
         } else {
-            (
-                self.read(level, va, &before, self.before.memory)?,
-                self.read(level, va, &after, self.after.memory)?,
-            )
+            (self.read(level, va, &before, self.before.1)?, self.read(level, va, &after, self.after.1)?)
         };
         let unreadable = (failure(bytes.0.as_ref()), failure(bytes.1.as_ref()));
         let nodes = (readable(level, before, unreadable.0), readable(level, after, unreadable.1));
@@ -318,7 +323,7 @@ where
                 continue;
             }
             let (one, other) =
-                (before.node(self.before.format, level, index), after.node(self.after.format, level, index));
+                (before.node(self.before.0, level, index), after.node(self.after.0, level, index));
             differ |= match (one, other, level.below()) {
                 (Node::End(one), Node::End(other), _) => {
                     let last = F::canonical(entry_va) + (F::entry_span(level) - 1);

@@ -13,7 +13,7 @@
 //!
 //! [`Mode::Toy`](crate::naive::Mode::Toy) is the oracle's own description of the same.
 
-use pt_core::{Entry, Format, Level, Permissions};
+use pt_core::{Encode, Entry, Format, Level, Permissions};
 
 /// The format.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,6 +101,45 @@ impl Format for Toy {
 
     fn table_name(level: Level) -> &'static str {
         ["low", "middle", "high", "-", "-"][usize::from(level.number()) - 1]
+    }
+}
+
+/// Attributes are W, A and D: they are at the same place at every level.
+impl Encode for Toy {
+    const RESTRICTED: u64 = 0;
+
+    fn link(&self, level: Level, table: u64) -> Option<u64> {
+        (level > Level::LEAF && table & !LINK_ADDRESS == 0).then_some(table | WRITE | PRESENT)
+    }
+
+    fn leaf(&self, level: Level, page: u64, attributes: u64) -> Option<u64> {
+        let large = if level == Level::LEAF { 0 } else { LARGE };
+        let (reserved, address, leaf) = shape(level, large);
+        let raw = page | attributes & !(address | large) | large | PRESENT;
+        (leaf && page & !address == 0 && raw & reserved == 0).then_some(raw)
+    }
+
+    fn attributes(&self, level: Level, raw: u64) -> u64 {
+        let (_, address, _) = shape(level, raw);
+        let marks = PRESENT | if level == Level::LEAF { 0 } else { LARGE };
+        raw & !(address | marks)
+    }
+
+    fn widen(&self, _: Level, raw: u64, attributes: u64) -> u64 {
+        raw | attributes & WRITE
+    }
+
+    fn narrow(&self, _: Level, raw: u64, most: impl Permissions) -> Option<u64> {
+        let raw = if most.writable() { raw } else { raw & !WRITE };
+        (most.user() && most.executable()).then_some(raw)
+    }
+
+    fn with_root(&self, register: u64, root: u64) -> Option<u64> {
+        (root & !LINK_ADDRESS == 0).then_some(register & !LINK_ADDRESS | root)
+    }
+
+    fn highest_table_address(&self, _: Level) -> u64 {
+        0xffff_ffff
     }
 }
 

@@ -91,10 +91,8 @@ pub fn narrowed(raw: u64, most: impl Permissions, no_execute: bool) -> Option<u6
     taken.set(EntryFlags::WRITABLE, !most.writable());
     taken.set(EntryFlags::USER, !most.user());
     let raw = raw & !taken.bits();
-    match most.executable() {
-        true => Some(raw),
-        false => no_execute.then_some(raw | EntryFlags::NO_EXECUTE.bits()),
-    }
+    let taken = if most.executable() { 0 } else { EntryFlags::NO_EXECUTE.bits() };
+    (taken == 0 || no_execute).then_some(raw | taken)
 }
 
 /// `link` without the restrictions that cap a page of these attributes: R/W and U/S if the page has them, XD if it has

@@ -96,6 +96,21 @@ impl LinkRights {
     }
 }
 
+impl Permissions for LinkRights {
+    fn readable(self) -> bool {
+        true
+    }
+    fn writable(self) -> bool {
+        self.writable
+    }
+    fn executable(self) -> bool {
+        self.executable
+    }
+    fn user(self) -> bool {
+        self.user_accessible
+    }
+}
+
 /// A link to a table that was met before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpaceReferenceMapping {

@@ -1,0 +1,106 @@
+//! The bytes behind the pages.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use pt_core::{Encode, Memory};
+
+use super::judge::{Findings, by_address};
+use super::{Mismatch, Verified};
+use crate::TableFrames;
+
+/// How much is compared at once, in bytes.
+const CHUNK: u64 = 1 << 16;
+
+/// Compares what the frames hold that pages map. Where that is old tables, and the new ones are to be seen instead, it
+/// checks that they are.
+pub(super) fn compare<F, M, N>(
+    findings: &Findings<'_, F>,
+    old: &M,
+    new: &N,
+    verified: &mut Verified,
+) -> Result<(), Mismatch<F::Rights>>
+where
+    F: Encode,
+    M: Memory + ?Sized,
+    N: Memory + ?Sized,
+{
+    let live = match findings.proof.table_frames {
+        TableFrames::Live => by_address(findings),
+        TableFrames::Data => Vec::new(),
+    };
+    let mut sides = Sides { old, new, buffers: (vec![0; CHUNK as usize], vec![0; CHUNK as usize]) };
+    for (first, last, to) in findings.frames.iter() {
+        let mut at = Some(first);
+        let after = live.partition_point(|&(_, end, _)| end < first);
+        for &(table, end, new) in live[after..].iter().take_while(|(table, ..)| *table <= last) {
+            let shown = to.wrapping_add(table.wrapping_sub(first));
+            if shown != new {
+                return Err(Mismatch::LiveTable { old: table, new, shown });
+            }
+            verified.live_tables += 1;
+            if let Some(at) = at.filter(|&at| at < table) {
+                sides.compare(at, table - 1, to + (at - first), verified)?;
+            }
+            at = at.max(end.checked_add(1));
+        }
+        if let Some(at) = at.filter(|&at| at <= last) {
+            sides.compare(at, last, to + (at - first), verified)?;
+        }
+    }
+    Ok(())
+}
+
+struct Sides<'a, M: ?Sized, N: ?Sized> {
+    old: &'a M,
+    new: &'a N,
+    buffers: (Vec<u8>, Vec<u8>),
+}
+
+impl<M: Memory + ?Sized, N: Memory + ?Sized> Sides<'_, M, N> {
+    fn compare<R: core::fmt::Debug>(
+        &mut self,
+        first: u64,
+        last: u64,
+        to: u64,
+        verified: &mut Verified,
+    ) -> Result<(), Mismatch<R>> {
+        let mut at = first;
+        loop {
+            let len = (last - at).min(CHUNK - 1) + 1;
+            self.chunk(at, to + (at - first), len as usize, verified)?;
+            match at.checked_add(len).filter(|&next| next <= last) {
+                Some(next) => at = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Lent whole on both sides, if that is possible, else page by page.
+    fn chunk<R: core::fmt::Debug>(
+        &mut self,
+        old: u64,
+        new: u64,
+        len: usize,
+        verified: &mut Verified,
+    ) -> Result<(), Mismatch<R>> {
+        if let (Some(one), Some(other)) = (self.old.lend(old, len), self.new.lend(new, len)) {
+            verified.bytes += len as u64;
+            return if one == other { Ok(()) } else { Err(Mismatch::Bytes { old, new }) };
+        }
+        for offset in (0..len).step_by(4096) {
+            let part = (len - offset).min(4096);
+            let (one, other) = (&mut self.buffers.0[..part], &mut self.buffers.1[..part]);
+            let (old, new) = (old + offset as u64, new + offset as u64);
+            if self.old.read(old, one).is_err() {
+                verified.unreadable += part as u64;
+                continue;
+            }
+            if self.new.read(new, other).is_err() || one != other {
+                return Err(Mismatch::Bytes { old, new });
+            }
+            verified.bytes += part as u64;
+        }
+        Ok(())
+    }
+}

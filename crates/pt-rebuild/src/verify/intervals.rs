@@ -1,0 +1,71 @@
+//! A map from addresses to addresses, by stretches.
+
+use alloc::collections::BTreeMap;
+
+/// Disjoint stretches, each with the address that its first byte goes to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Intervals(BTreeMap<u64, (u64, u64)>);
+
+impl Intervals {
+    /// Adds a stretch. Where one is already, both must agree.
+    ///
+    /// # Errors
+    ///
+    /// The first address at which they do not, and where it went before; nothing was added from there on.
+    pub(super) fn add(&mut self, first: u64, last: u64, to: u64) -> Result<(), (u64, u64)> {
+        let mut at = first;
+        loop {
+            if let Some((start, end, known)) = self.at(at) {
+                let known = known.wrapping_add(at - start);
+                if known != to.wrapping_add(at - first) {
+                    return Err((at, known));
+                }
+                at = end;
+            } else {
+                let next = self.0.range(at..=last).next().map(|(&next, _)| next - 1);
+                let end = next.unwrap_or(last);
+                self.insert(at, end, to.wrapping_add(at - first));
+                at = end;
+            }
+            if at >= last {
+                return Ok(());
+            }
+            at += 1;
+        }
+    }
+
+    /// Inserts what is not there yet, as one with the stretch that it goes on from.
+    fn insert(&mut self, first: u64, last: u64, to: u64) {
+        let before = first.checked_sub(1).and_then(|address| self.at(address));
+        match before {
+            Some((start, _, known)) if known.wrapping_add(first - start) == to => {
+                self.0.insert(start, (last, known));
+            }
+            _ => {
+                self.0.insert(first, (last, to));
+            }
+        }
+    }
+
+    /// The stretch that has an address: first, last, and where the first goes.
+    pub(super) fn at(&self, address: u64) -> Option<(u64, u64, u64)> {
+        let (&first, &(last, to)) = self.0.range(..=address).next_back()?;
+        (last >= address).then_some((first, last, to))
+    }
+
+    /// Whether any address of the range is in it; the first that is.
+    pub(super) fn first_within(&self, first: u64, last: u64) -> Option<u64> {
+        let inside = self.at(first).map(|_| first);
+        inside.or_else(|| self.0.range(first..=last).next().map(|(&start, _)| start))
+    }
+
+    /// All stretches, ascending: first, last, and where the first goes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        self.0.iter().map(|(&first, &(last, to))| (first, last, to))
+    }
+
+    /// How many addresses there are.
+    pub(super) fn bytes(&self) -> u64 {
+        self.iter().fold(0, |sum: u64, (first, last, _)| sum.saturating_add(last - first).saturating_add(1))
+    }
+}
