@@ -7,9 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod decoded;
+mod elf_core;
 mod fuzz;
+mod guest;
 mod no_std;
 mod oracle;
+mod pt;
 mod qemu;
 mod release;
 mod roots;
@@ -33,7 +36,7 @@ struct Step {
 }
 
 /// Cheap checks first: what fails often should fail soon.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "fmt", about: "every file is formatted", run: steps::fmt },
     Step { name: "tidy", about: "what no compiler checks (see xtask/src/tidy.rs)", run: tidy::run },
     Step {
@@ -55,6 +58,11 @@ const STEPS: [Step; 11] = [
         name: "oracle-sample",
         about: "QEMU reads a guest of every paging mode as pt does",
         run: oracle::sample,
+    },
+    Step {
+        name: "guest",
+        about: "a running guest that edits its own tables goes on in another machine",
+        run: guest::run,
     },
     Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
 ];

@@ -3,11 +3,9 @@
 //! For every root of a guest, QEMU is given the guest's memory and registers, and what it prints is compared with what `pt`
 //! prints. Where QEMU is known to print wrongly, and only there, the comparison looks away: `oracle/pages.rs` says where.
 
-mod flat;
 mod guest;
 mod known;
 mod pages;
-mod pt;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,12 +15,12 @@ use anyhow::{Context, Result, ensure};
 use tempfile::NamedTempFile;
 use xshell::Shell;
 
+use crate::elf_core::flatten;
+use crate::pt::Pt;
 use crate::qemu::{GRANULE, Mmu, Paging};
 use crate::tools;
-use flat::flatten;
 use guest::Guest;
 use pages::{Page, same_lines, same_pages};
-use pt::Pt;
 
 /// Guests for CI: one of each mode.
 const SAMPLE: [&str; 4] = ["i686-2level", "i686-pae", "amd64-4level", "amd64-5level"];

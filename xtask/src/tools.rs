@@ -46,6 +46,21 @@ pub(crate) fn cxx(sh: &Shell) -> Result<()> {
         .context("a C++ compiler is missing and could not be installed")
 }
 
+/// GCC as a compiler for x86, 32 and 64 bits wide, from Debian's packages where `apt-get` is there to install it.
+pub(crate) fn c_compiler(sh: &Shell) -> Result<&'static str> {
+    let (compiler, package) = if cfg!(target_arch = "x86_64") {
+        ("gcc", "gcc")
+    } else {
+        ("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu")
+    };
+    if !answers(sh, &[compiler, "--version"]) {
+        cmd!(sh, "apt-get install -y --no-install-recommends {package}")
+            .run()
+            .with_context(|| format!("`{compiler}` is missing and could not be installed"))?;
+    }
+    Ok(compiler)
+}
+
 /// QEMU for x86, from Debian's packages where `apt-get` is there to install it.
 ///
 /// All of QEMU's packages have one version: where another one came from backports, this one has to come from there too, or

@@ -10,8 +10,8 @@ use serde_json::Value;
 use xshell::Shell;
 
 use super::pages::Mode;
-use super::pt::Pt;
 use crate::decoded::Decoded;
+use crate::pt::Pt;
 use crate::qemu::Paging;
 
 /// Where the guests of the corpus are, from the repository's root.

@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of a description is asked for at once: less than the longest packet.
 const PIECE: usize = 0x400;
 
+/// How many bytes are written at once: in digits and with what comes before them, less than the longest packet of 4096.
+const WRITTEN: usize = 0x7e0;
+
 const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
 /// A connection to the stub. The machine is stopped when it begins.
@@ -67,8 +70,35 @@ impl Gdb {
 
     /// Writes memory where the CPU would.
     pub(crate) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
-        self.order(&format!("M{address:x},{:x}:{}", bytes.len(), hexadecimal(bytes)))
-            .with_context(|| format!("memory at {address:#x}"))
+        for (address, bytes) in (address..).step_by(WRITTEN).zip(bytes.chunks(WRITTEN)) {
+            self.order(&format!("M{address:x},{:x}:{}", bytes.len(), hexadecimal(bytes)))
+                .with_context(|| format!("memory at {address:#x}"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes memory by physical addresses, whatever the CPU would do.
+    pub(crate) fn write_physical(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        self.order("Qqemu.PhyMemMode:1")?;
+        self.write(address, bytes)?;
+        self.order("Qqemu.PhyMemMode:0")
+    }
+
+    /// Lets the machine run until the CPU is about to execute what is at `address` in memory as the CPU sees it.
+    pub(crate) fn run_to(&mut self, address: u64) -> Result<()> {
+        // Off that instruction first, if this is where the CPU is.
+        self.run("s")?;
+        self.order(&format!("Z0,{address:x},1"))?;
+        self.run("c").with_context(|| format!("the CPU does not come to {address:#x}"))?;
+        self.order(&format!("z0,{address:x},1"))
+    }
+
+    /// Lets the machine run until it stops by itself.
+    fn run(&mut self, how: &str) -> Result<()> {
+        self.send(how)?;
+        let answer = self.answer()?;
+        ensure!(answer.starts_with(b"T05"), "QEMU answers {:?}", String::from_utf8_lossy(&answer));
+        Ok(())
     }
 
     fn number(&self, name: &str) -> Result<usize> {
@@ -105,17 +135,27 @@ impl Gdb {
     }
 
     fn ask(&mut self, body: &str) -> Result<Vec<u8>> {
-        let socket = self.socket.get_mut();
-        socket.write_all(&packet(body)).context("a packet to the gdbstub")?;
-        socket.expect_within(PATIENCE);
+        self.send(body)?;
         loop {
-            let answer = receive(&mut self.socket).context("the gdbstub's answer")?;
-            self.socket.get_mut().write_all(b"+")?;
+            let answer = self.answer()?;
             // That the machine has stopped is said at any time, and is no answer.
             if !answer.starts_with(b"T") && !answer.starts_with(b"S") {
                 return Ok(answer);
             }
         }
+    }
+
+    fn send(&mut self, body: &str) -> Result<()> {
+        let socket = self.socket.get_mut();
+        socket.write_all(&packet(body)).context("a packet to the gdbstub")?;
+        socket.expect_within(PATIENCE);
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Result<Vec<u8>> {
+        let answer = receive(&mut self.socket).context("the gdbstub's answer")?;
+        self.socket.get_mut().write_all(b"+")?;
+        Ok(answer)
     }
 }
 
@@ -124,7 +164,13 @@ fn sum(body: &[u8]) -> u8 {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
+    // Megabytes come this way, in a build that is not optimised.
+    let mut digits = String::with_capacity(2 * bytes.len());
+    for &byte in bytes {
+        digits.push(DIGITS[usize::from(byte >> 4)]);
+        digits.push(DIGITS[usize::from(byte & 15)]);
+    }
+    digits
 }
 
 /// Bytes from pairs of digits; none if it is anything else.
@@ -237,5 +283,22 @@ mod tests {
             "+",
         ];
         assert_eq!(asked, expected.concat());
+    }
+
+    #[test]
+    fn a_run_ends_where_it_has_to() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let mut gdb = Gdb { socket: BufReader::new(Socket::from(ours)), registers: BTreeMap::new() };
+        for answer in ["T05thread:01;", "OK", "T05thread:01;", "OK", "W03"] {
+            theirs.write_all(&[b"+".to_vec(), packet(answer)].concat()).expect("room");
+        }
+        gdb.run_to(0x1000).expect("it comes there");
+        let error = gdb.run_to(0x1000).expect_err("it exits");
+        assert!(format!("{error:#}").contains("W03"), "{error:#}");
+        drop(gdb);
+        let mut asked = String::new();
+        theirs.read_to_string(&mut asked).expect("text");
+        let orders = ["s", "Z0,1000,1", "c", "z0,1000,1", "s"];
+        assert_eq!(asked, orders.map(|order| String::from_utf8(packet(order)).expect("text") + "+").concat());
     }
 }

@@ -9,13 +9,13 @@ use xshell::{Shell, cmd};
 
 /// The built command.
 #[derive(Debug)]
-pub(super) struct Pt {
+pub(crate) struct Pt {
     program: PathBuf,
 }
 
 impl Pt {
     /// Builds it.
-    pub(super) fn build(sh: &Shell) -> Result<Self> {
+    pub(crate) fn build(sh: &Shell) -> Result<Self> {
         let messages =
             cmd!(sh, "cargo build --release -q -p pt-tool --message-format json-render-diagnostics");
         let messages = messages.quiet().read()?;
@@ -24,7 +24,7 @@ impl Pt {
     }
 
     /// What it prints, once it has succeeded.
-    pub(super) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
         let mut command = Command::new(&self.program);
         command.args(arguments).env("NO_COLOR", "1");
         let output = command.output().context("`pt` cannot be run")?;

@@ -1,7 +1,6 @@
-//! An ELF core as flat memory.
+//! An ELF core: its segments, its notes, and its memory laid out flat.
 //!
-//! QEMU is given what the file says without the help of the crate that is being checked: a reader of its own lays the
-//! segments out.
+//! QEMU is given what the file says without the help of the crate that is being checked: this is a reader of its own.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -17,17 +16,31 @@ const PIECE: usize = 1 << 16;
 
 /// Which bytes of the file are which physical addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Segment {
-    pub(super) address: u64,
-    pub(super) offset: u64,
+pub(crate) struct Segment {
+    pub(crate) address: u64,
+    pub(crate) offset: u64,
     /// Bytes that the file holds.
-    pub(super) held: u64,
+    pub(crate) held: u64,
     /// Bytes in memory; those after the held ones are zero.
-    pub(super) len: u64,
+    pub(crate) len: u64,
 }
 
-/// The segments of a core, in the order of its program headers.
-pub(super) fn segments(core: &File) -> Result<Vec<Segment>> {
+/// What a core consists of, in the order of its program headers.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Whose note it is, and what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) name: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What a core consists of.
+pub(crate) fn contents(core: &File) -> Result<Contents> {
     let data = &ReadCache::new(core.try_clone()?);
     match FileKind::parse(data).context("not an ELF core")? {
         FileKind::Elf32 => of_header::<FileHeader32<Endianness>, _>(data),
@@ -36,34 +49,39 @@ pub(super) fn segments(core: &File) -> Result<Vec<Segment>> {
     }
 }
 
-fn of_header<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) -> Result<Vec<Segment>> {
+fn of_header<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) -> Result<Contents> {
     let header = E::parse(data)?;
     let endian = header.endian()?;
-    let loads = header.program_headers(endian, data)?.iter().filter(|load| load.p_type(endian) == PT_LOAD);
-    let segments: Vec<Segment> = loads
-        .map(|load| Segment {
-            address: load.p_paddr(endian).into(),
-            offset: load.p_offset(endian).into(),
-            held: load.p_filesz(endian).into(),
-            len: load.p_memsz(endian).into(),
-        })
-        .collect();
-    for segment in &segments {
-        let ends = [segment.address.checked_add(segment.len), segment.offset.checked_add(segment.held)];
-        ensure!(
-            ends.iter().all(Option::is_some) && segment.held <= segment.len,
-            "a segment without sense: {segment:x?}"
-        );
+    let mut contents = Contents::default();
+    for program in header.program_headers(endian, data)? {
+        if program.p_type(endian) == PT_LOAD {
+            let segment = Segment {
+                address: program.p_paddr(endian).into(),
+                offset: program.p_offset(endian).into(),
+                held: program.p_filesz(endian).into(),
+                len: program.p_memsz(endian).into(),
+            };
+            let ends = [segment.address.checked_add(segment.len), segment.offset.checked_add(segment.held)];
+            ensure!(
+                ends.iter().all(Option::is_some) && segment.held <= segment.len,
+                "a segment without sense: {segment:x?}"
+            );
+            contents.segments.push(segment);
+        }
+        let mut notes = program.notes(endian, data)?;
+        while let Some(note) = notes.as_mut().and_then(|notes| notes.next().transpose()).transpose()? {
+            contents.notes.push(Note { name: note.name().to_vec(), bytes: note.desc().to_vec() });
+        }
     }
-    Ok(segments)
+    Ok(contents)
 }
 
 /// Writes the memory of a core to a file whose offsets are physical addresses, with holes where nothing or zero is, and
 /// as long as a multiple of `granule`.
-pub(super) fn flatten(core: &File, raw: &File, granule: u64) -> Result<()> {
+pub(crate) fn flatten(core: &File, raw: &File, granule: u64) -> Result<()> {
     let mut end = 0;
     let mut piece = vec![0; PIECE];
-    for Segment { address, offset, held, len } in segments(core)? {
+    for Segment { address, offset, held, len } in contents(core)?.segments {
         let mut done = 0;
         while done < held {
             let part = PIECE.min(usize::try_from(held - done).unwrap_or(PIECE));
@@ -113,7 +131,7 @@ mod tests {
         for wide in [false, true] {
             let core = core(wide);
             let segment = Segment { address: 0x3000, offset: 0x200, held: 0x1000, len: 0x2000 };
-            assert_eq!(segments(&core).expect("a core"), [segment]);
+            assert_eq!(contents(&core).expect("a core").segments, [segment]);
             let raw = tempfile::tempfile().expect("a file");
             flatten(&core, &raw, 0x4000).expect("memory");
             assert_eq!(raw.metadata().expect("a length").len(), 0x8000);
@@ -130,8 +148,8 @@ mod tests {
         let raw = tempfile::tempfile().expect("a file");
         assert!(flatten(&cut, &raw, 1).expect_err("cut").to_string().contains("after the file's end"));
         cut.set_len(100).expect("cut");
-        assert!(segments(&cut).is_err());
+        assert!(contents(&cut).is_err());
         cut.write_all_at(b"none", 0).expect("written");
-        assert!(segments(&cut).is_err());
+        assert!(contents(&cut).is_err());
     }
 }

@@ -1,0 +1,133 @@
+//! `cargo xtask guest`: a running guest that edits its own tables goes on in another machine.
+//!
+//! The guest (guest/, a program in C) has several spaces that share tables; it reads, writes and edits, and prints a checksum
+//! after each. It is stopped in the middle of that and dumped, and the dump is loaded into a new machine, where it has to
+//! go on as if nothing had happened.
+
+mod core;
+mod graph;
+mod machine;
+mod model;
+mod program;
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+use xshell::Shell;
+
+use crate::pt::Pt;
+use crate::tools;
+use core::Core;
+use graph::Counts;
+use machine::Machine;
+use model::Model;
+use program::Program;
+
+/// The name of a paging mode, its levels, and the bytes of a word.
+const MODES: [(&str, u32, usize); 4] = [("2level", 2, 4), ("pae", 3, 4), ("4level", 4, 8), ("5level", 5, 8)];
+
+/// Where the guest is stopped, and after how many times there. The first is where nothing is under way, so that what its
+/// tables hold is known.
+const STOPS: [(&str, usize); 3] = [(BETWEEN_ROUNDS, 3), ("safe_after_edit", 16), ("safe_in_handler", 41)];
+const BETWEEN_ROUNDS: &str = "safe_between_rounds";
+
+/// How many rounds it goes on for.
+const ROUNDS: usize = 5;
+
+pub(crate) fn run(sh: &Shell) -> Result<()> {
+    tools::qemu(sh)?;
+    let pt = Pt::build(sh)?;
+    for (name, levels, word) in MODES {
+        let start = Instant::now();
+        let directory = tempfile::tempdir()?;
+        let program = Program::build(sh, "spaces", levels, directory.path())?;
+        let guest = Guest { pt: &pt, program, levels, word, directory };
+        let mut lines = 0;
+        for (place, times) in STOPS {
+            lines +=
+                guest.moves(place, times).with_context(|| format!("guest {name}, stopped at {place}"))?;
+        }
+        let stops = STOPS.len();
+        println!("{name}: stopped at {stops} places, {lines} lines as expected, {:.1?}", start.elapsed());
+    }
+    Ok(())
+}
+
+/// The guest for one paging mode.
+#[derive(Debug)]
+struct Guest<'a> {
+    pt: &'a Pt,
+    program: Program,
+    levels: u32,
+    word: usize,
+    /// For what is dumped.
+    directory: TempDir,
+}
+
+impl Guest<'_> {
+    /// Moves it from one machine to another. Returns how many lines it has printed in both.
+    fn moves(&self, place: &str, times: usize) -> Result<usize> {
+        let file = |name: &str| self.directory.path().join(name);
+        let mut expected = Model::new(self.levels);
+
+        let mut first = Machine::boot(&self.program)?;
+        first.run_to(self.program.symbol(place)?, times)?;
+        let mut lines = as_expected(&mut first, &mut expected)?;
+        first.dump(&file("stopped"))?;
+        let roots = self.roots(&mut first)?;
+        drop(first);
+        if place == BETWEEN_ROUNDS {
+            self.is_walked(&file("stopped"), &roots)?;
+        }
+
+        let core = Core::read(&file("stopped"))?;
+        let mut second = Machine::boot(&self.program)?;
+        second.load(&core)?;
+        second.dump(&file("loaded"))?;
+        core.is_in(&Core::read(&file("loaded"))?, self.word).context("what was loaded")?;
+        second.write_words(self.program.symbol("space_roots")?, &roots, self.word)?;
+
+        second.run_to(self.program.symbol(BETWEEN_ROUNDS)?, ROUNDS)?;
+        lines += as_expected(&mut second, &mut expected)?;
+        second.dump(&file("later"))?;
+        self.is_walked(&file("later"), &roots)?;
+        Ok(lines)
+    }
+
+    /// The guest's own list of its roots.
+    fn roots(&self, machine: &mut Machine) -> Result<Vec<u64>> {
+        let list = self.program.symbol("space_roots")?;
+        let addresses = (list..).step_by(self.word).take(graph::SPACES);
+        addresses.map(|address| machine.read_word(address, self.word)).collect()
+    }
+
+    /// That `pt` finds the guest's roots, and in a walk as much as the guest has built.
+    fn is_walked(&self, image: &Path, roots: &[u64]) -> Result<()> {
+        let found = self.pt.run(["roots".as_ref(), image.as_os_str()])?;
+        let mut found: Vec<_> = found.lines().filter_map(|line| line.split(' ').next()).collect();
+        found.sort_unstable();
+        let mut listed: Vec<_> = roots.iter().map(|root| format!("{root:#x}")).collect();
+        listed.sort_unstable();
+        ensure!(found == listed, "roots are {listed:?}, and `pt roots` finds {found:?}");
+
+        let totals = self.pt.run(["walk".as_ref(), image.as_os_str(), "--json".as_ref()])?;
+        let totals = totals.lines().last().map(Counts::parse).context("`pt walk` prints nothing")??;
+        let kernel = self.program.symbol("end")? - self.program.symbol("text")?;
+        let built = Counts::of_guest(self.levels as usize, kernel / 4096);
+        ensure!(totals == built, "{built:?} were built, and `pt walk` finds {totals:?}");
+        Ok(())
+    }
+}
+
+/// That the guest has printed what it had to, and something. Returns how many lines.
+fn as_expected(machine: &mut Machine, expected: &mut Model) -> Result<usize> {
+    let lines = machine.heard()?;
+    for line in &lines {
+        let right = expected.next();
+        ensure!(Some(line) == right.as_ref(), "the guest prints {line:?}, and not {right:?}");
+    }
+    ensure!(!lines.is_empty(), "the guest prints nothing");
+    Ok(lines.len())
+}

@@ -1,0 +1,106 @@
+//! A machine that runs the guest: booted, run to a place, dumped, and given memory and registers of another.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::core::Core;
+use super::program::Program;
+use crate::qemu::{Qemu, escaped};
+
+/// Memory, in MiB.
+const SIZE: u64 = 8;
+
+/// Where it is: all but where the firmware lies over it.
+const MEMORY: [(u64, u64); 2] = [(0, 0xf_0000), (0x10_0000, SIZE << 20)];
+
+/// What memory holds where a core says nothing.
+const POISON: u8 = 0xcc;
+
+/// A machine in which the guest has been booted.
+#[derive(Debug)]
+pub(super) struct Machine {
+    qemu: Qemu,
+    directory: TempDir,
+    /// How many bytes of what the guest printed were asked for.
+    heard: usize,
+}
+
+impl Machine {
+    /// Boots the guest, and stops it before its first round.
+    ///
+    /// The machine has no timer, no interrupts and no disks: nothing of the guest's state is outside its CPU and memory.
+    pub(super) fn boot(program: &Program) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let console = format!("file,id=console,path={}", escaped(&directory.path().join("console"))?);
+        let machine = "microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=off";
+        let kernel = program.path.to_str().context("a path that is not Unicode")?;
+        let size = format!("{SIZE}M");
+        let of_machine = ["-machine", machine, "-cpu", "max", "-m", &size, "-no-reboot", "-kernel", kernel];
+        let of_console = ["-chardev", &console, "-device", "isa-debugcon,chardev=console"];
+        let of_end = ["-device", "isa-debug-exit,iobase=0xf4"];
+        let qemu = Qemu::start(of_machine.iter().chain(&of_console).chain(&of_end))?;
+        let mut machine = Self { qemu, directory, heard: 0 };
+        machine.run_to(program.symbol("safe_between_rounds")?, 1).context("the guest does not boot")?;
+        Ok(machine)
+    }
+
+    /// Lets the guest come to an address, as many times.
+    pub(super) fn run_to(&mut self, address: u64, times: usize) -> Result<()> {
+        let done = (0..times).try_for_each(|_| self.qemu.gdb.run_to(address));
+        done.or_else(|error| {
+            let wrong = self.heard()?.into_iter().find(|line| line.starts_with("wrong: "));
+            Err(wrong.map_or(error, |wrong| anyhow!("the guest says {wrong:?}")))
+        })
+    }
+
+    /// The lines that the guest has printed since this was last asked.
+    pub(super) fn heard(&mut self) -> Result<Vec<String>> {
+        let console = std::fs::read_to_string(self.directory.path().join("console"))?;
+        let new = console.get(self.heard..).context("what was printed is gone")?;
+        self.heard = console.len();
+        Ok(new.lines().map(str::to_owned).collect())
+    }
+
+    /// Writes memory and registers to a file.
+    pub(super) fn dump(&mut self, path: &Path) -> Result<()> {
+        let path = path.to_str().context("a path that is not Unicode")?;
+        let arguments = json!({ "paging": false, "protocol": format!("file:{path}") });
+        self.qemu.monitor.execute("dump-guest-memory", &arguments)?;
+        Ok(())
+    }
+
+    /// Replaces all memory, and all registers that a debugger can set. The others point to descriptors by addresses that
+    /// are the same in every machine that has booted the guest.
+    pub(super) fn load(&mut self, core: &Core) -> Result<()> {
+        let gdb = &mut self.qemu.gdb;
+        for (start, end) in MEMORY {
+            let mut memory = vec![POISON; usize::try_from(end - start)?];
+            for (at, bytes) in core.parts(start, end) {
+                memory[at..at + bytes.len()].copy_from_slice(bytes);
+            }
+            gdb.write_physical(start, &memory)?;
+        }
+        for (name, value) in core.registers()? {
+            if gdb.register(name)? != value {
+                gdb.set_register(name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes words of so many bytes where the CPU would.
+    pub(super) fn write_words(&mut self, address: u64, words: &[u64], bytes: usize) -> Result<()> {
+        let words: Vec<u8> =
+            words.iter().flat_map(|word| word.to_le_bytes().into_iter().take(bytes)).collect();
+        self.qemu.gdb.write(address, &words)
+    }
+
+    /// Reads a word of so many bytes where the CPU would.
+    pub(super) fn read_word(&mut self, address: u64, bytes: usize) -> Result<u64> {
+        let word: [u8; 8] = self.qemu.gdb.read(address)?;
+        Ok(word.into_iter().take(bytes).rev().fold(0, |value, byte| value << 8 | u64::from(byte)))
+    }
+}
