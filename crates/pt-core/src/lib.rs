@@ -66,6 +66,8 @@ mod event;
 mod format;
 #[cfg(feature = "alloc")]
 mod frames;
+#[cfg(feature = "alloc")]
+mod lockstep;
 mod memory;
 pub mod raw;
 #[cfg(feature = "alloc")]
@@ -76,7 +78,7 @@ mod visited;
 mod walk;
 
 #[cfg(feature = "alloc")]
-pub use compare::{CompareLimit, Difference, Finding, Judge, Mapped, Node, Scope, Side, compare, lockstep};
+pub use compare::{Difference, Finding, Side, compare};
 #[cfg(feature = "alloc")]
 pub use count::{Counter, Reached, SpaceCounts, Total};
 #[cfg(feature = "alloc")]
@@ -89,6 +91,8 @@ pub use event::{Absent, Alias, Cause, Event, Fault, Leaf, Link, Space, Table, Ta
 pub use format::{Entry, Format, Geometry, Level, MAX_LEVELS, MIN_TABLE_ALIGNMENT, Permissions};
 #[cfg(feature = "alloc")]
 pub use frames::{FrameIndex, FrameUse};
+#[cfg(feature = "alloc")]
+pub use lockstep::{CompareLimit, Judge, Mapped, Node, Scope, lockstep};
 pub use memory::{Memory, MemoryMut, NoBuffer, Segment, Segments, SegmentsError, TableBuffer, Unreadable};
 #[cfg(feature = "alloc")]
 pub use record::{Expand, Recording};

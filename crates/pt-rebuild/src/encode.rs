@@ -46,8 +46,7 @@ pub(crate) enum Value {
 }
 
 /// Takes away the right to write.
-pub(crate) const READ_ONLY: LinkRights =
-    LinkRights { writable: false, executable: true, user_accessible: true };
+const READ_ONLY: LinkRights = LinkRights { writable: false, executable: true, user_accessible: true };
 
 impl<F: Encode> Encoder<'_, F> {
     /// Calls `each` with every entry of a visit and what becomes of it.

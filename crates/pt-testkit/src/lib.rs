@@ -12,3 +12,8 @@ pub mod toy;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// How to take a snapshot: its program compiles, and does what it says.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/snapshot.md")]
+struct Snapshot;

@@ -8,8 +8,10 @@ use pt_core::{Cause, Encode, Geometry, Judge, Level, Link, Mapped, Node, Permiss
 
 use super::intervals::Intervals;
 use super::{Count, Mismatch, Proof, Verified};
-use crate::encode::READ_ONLY;
 use crate::{Faults, FrameMap};
+
+/// What merged frames leave of rights.
+const READ_ONLY: LinkRights = LinkRights { writable: false, executable: true, user_accessible: true };
 
 /// What is known of the pairs that were met.
 pub(super) struct Findings<'a, F: Encode> {
