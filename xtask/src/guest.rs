@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use xshell::Shell;
 
-use crate::pt::Pt;
+use crate::built::Built;
 use crate::tools;
 use core::Core;
 use graph::Counts;
@@ -38,7 +38,7 @@ const ROUNDS: usize = 5;
 
 pub(crate) fn run(sh: &Shell) -> Result<()> {
     tools::qemu(sh)?;
-    let pt = Pt::build(sh)?;
+    let pt = Built::pt(sh)?;
     for (name, levels, word) in MODES {
         let start = Instant::now();
         let directory = tempfile::tempdir()?;
@@ -58,7 +58,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
 /// The guest for one paging mode.
 #[derive(Debug)]
 struct Guest<'a> {
-    pt: &'a Pt,
+    pt: &'a Built,
     program: Program,
     levels: u32,
     word: usize,

@@ -6,13 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+mod built;
 mod decoded;
+mod dumps;
 mod elf_core;
 mod fuzz;
 mod guest;
 mod no_std;
 mod oracle;
-mod pt;
 mod qemu;
 mod release;
 mod roots;
@@ -104,6 +105,10 @@ fn main() -> ExitCode {
             Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
             Err(error) => return usage(&format!("{error:#}")),
         },
+        ["dumps", ref rest @ ..] => match dumps::Campaign::parse(rest) {
+            Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
+            Err(error) => return usage(&format!("{error:#}")),
+        },
         ["roots"] => return usage("roots needs the paths of images"),
         ["roots", ref images @ ..] => absolute(images).and_then(|images| roots::run(&shell()?, &images)),
         ["oracle", ref images @ ..] => absolute(images).and_then(|images| oracle::run(&shell()?, &images)),
@@ -179,13 +184,14 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | dumps [--makedumpfile PROGRAM] [IMAGE...]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
-         oracle compares `pt` with QEMU's own walk of images, or of all guests of the corpus\n",
+         oracle compares `pt` with QEMU's own walk of images, or of all guests of the corpus\n\
+         dumps reads what makedumpfile and QEMU make of the corpus's guests and of IMAGEs, and has drgn read what is written\n",
         lines(&STEPS),
         lines(&RELEASE),
     )

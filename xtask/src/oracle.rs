@@ -15,11 +15,11 @@ use anyhow::{Context, Result, ensure};
 use tempfile::NamedTempFile;
 use xshell::Shell;
 
+use crate::built::Built;
 use crate::elf_core::flatten;
-use crate::pt::Pt;
 use crate::qemu::{GRANULE, Mmu, Paging};
 use crate::tools;
-use guest::Guest;
+pub(crate) use guest::{Guest, corpus};
 use pages::{Page, same_lines, same_pages};
 
 /// Guests for CI: one of each mode.
@@ -30,7 +30,7 @@ const ASKED: usize = 16;
 
 /// The campaign: these images, or all guests of the corpus.
 pub(crate) fn run(sh: &Shell, images: &[PathBuf]) -> Result<()> {
-    if images.is_empty() { check(sh, &guest::corpus(sh)?) } else { check(sh, images) }
+    if images.is_empty() { check(sh, &corpus(sh)?) } else { check(sh, images) }
 }
 
 /// The part that CI runs.
@@ -42,7 +42,7 @@ fn check(sh: &Shell, images: &[PathBuf]) -> Result<()> {
     ensure!(!images.is_empty(), "there are no images");
     tools::qemu(sh)?;
     known::check()?;
-    let pt = Pt::build(sh)?;
+    let pt = Built::pt(sh)?;
     let mut total = Compared::default();
     for image in images {
         let start = Instant::now();
@@ -91,7 +91,7 @@ fn machine(core: &Path, paging: Paging) -> Result<Mmu> {
 }
 
 /// `pt tlb` and `pt mem` beside `info tlb` and `info mem`, and some addresses beside `gva2gpa`.
-fn as_it_is(guest: &Guest, pt: &Pt) -> Result<Compared> {
+fn as_it_is(guest: &Guest, pt: &Built) -> Result<Compared> {
     let mut mmu = machine(guest.image.path(), guest.paging)?;
     let mut compared = Compared::default();
     for &root in &guest.roots {
@@ -101,7 +101,7 @@ fn as_it_is(guest: &Guest, pt: &Pt) -> Result<Compared> {
     Ok(compared)
 }
 
-fn space(guest: &Guest, pt: &Pt, mmu: &mut Mmu, root: u64) -> Result<Compared> {
+fn space(guest: &Guest, pt: &Built, mmu: &mut Mmu, root: u64) -> Result<Compared> {
     mmu.set_root(root)?;
     let of_root = |command: &str| {
         let image = guest.image.path().as_os_str();

@@ -1,5 +1,7 @@
 //! Tools that steps need: installed where missing, or named in the error where that fails.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
@@ -41,9 +43,27 @@ pub(crate) fn cxx(sh: &Shell) -> Result<()> {
     if ["c++", "g++", "clang++"].iter().any(|compiler| answers(sh, &[*compiler, "--version"])) {
         return Ok(());
     }
-    cmd!(sh, "apt-get install -y --no-install-recommends g++")
-        .run()
-        .context("a C++ compiler is missing and could not be installed")
+    install_debian(sh, "g++").context("a C++ compiler is missing and could not be installed")
+}
+
+/// The program `makedumpfile`, from Debian's packages where `apt-get` is there to install it.
+pub(crate) fn makedumpfile(sh: &Shell) -> Result<PathBuf> {
+    if !answers(sh, &["makedumpfile", "-v"]) {
+        install_debian(sh, "makedumpfile").context("`makedumpfile` is missing and could not be installed")?;
+    }
+    Ok("makedumpfile".into())
+}
+
+/// What Python needs to make environments, from Debian's packages where `apt-get` is there to install it.
+pub(crate) fn python_venv(sh: &Shell) -> Result<()> {
+    if answers(sh, &["python3", "-m", "ensurepip", "--version"]) {
+        return Ok(());
+    }
+    install_debian(sh, "python3-venv").context("Python's `venv` is missing and could not be installed")
+}
+
+fn install_debian(sh: &Shell, package: &str) -> Result<()> {
+    Ok(cmd!(sh, "apt-get install -y --no-install-recommends {package}").run()?)
 }
 
 /// GCC as a compiler for x86, 32 and 64 bits wide, from Debian's packages where `apt-get` is there to install it.

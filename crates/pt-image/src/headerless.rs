@@ -40,9 +40,9 @@ pub(crate) fn in_order(ranges: impl IntoIterator<Item = (u64, u64)>) -> Vec<Stre
 pub(crate) fn parse(stretches: &[Stretch], sources: &[Source]) -> Checked<Contents> {
     let mut pieces = Vec::new();
     for stretch in stretches {
-        let content = sources.get(stretch.file).map(|source| source.content.as_deref());
-        match content {
-            Some(Some(content)) => with_holes(stretch, content, &mut pieces),
+        let present = sources.get(stretch.file).map(|source| source.present.as_deref());
+        match present {
+            Some(Some(present)) => with_holes(stretch, present, &mut pieces),
             Some(None) => pieces.push(piece(stretch, 0, stretch.len, stretch.len)),
             None => pieces.push(piece(stretch, 0, stretch.len, 0)),
         }
@@ -58,10 +58,10 @@ fn piece(stretch: &Stretch, into: u64, len: u64, held: u64) -> Piece {
 }
 
 /// One piece per stretch of content, with the hole that follows it; one before the first, if there is a hole.
-fn with_holes(stretch: &Stretch, content: &[std::ops::Range<u64>], pieces: &mut Vec<Piece>) {
+fn with_holes(stretch: &Stretch, present: &[std::ops::Range<u64>], pieces: &mut Vec<Piece>) {
     let end = stretch.offset.saturating_add(stretch.len);
-    let first = content.partition_point(|data| data.end <= stretch.offset);
-    let inside = content[first..].iter().take_while(|data| data.start < end);
+    let first = present.partition_point(|data| data.end <= stretch.offset);
+    let inside = present[first..].iter().take_while(|data| data.start < end);
     // As offsets into the stretch.
     let into = |at: u64| at.clamp(stretch.offset, end) - stretch.offset;
     let mut starts: Vec<(u64, u64)> = inside.map(|data| (into(data.start), into(data.end))).collect();

@@ -9,6 +9,7 @@ use crate::note::{Note, Notes};
 use crate::source::Source;
 use pt_core::{Memory, Unreadable};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// The format of an image.
@@ -163,6 +164,24 @@ impl Image {
     /// How many bytes of memory the image holds.
     pub fn held_bytes(&self) -> u64 {
         self.ranges().map(|range| range.held).sum()
+    }
+
+    /// The memory that may be other than zero, in ascending order: what the image holds, without the holes of sparse files.
+    /// They read as zeros like the rest of the file, so what searches memory can pass over them, however large they are.
+    ///
+    /// Only the file system knows of holes, and it is asked each time; on Linux. Where it does not tell, and where a file is not
+    /// mapped, all that is held is returned.
+    pub fn content_ranges(&self) -> Vec<RangeInclusive<u64>> {
+        match &self.contents.memory {
+            Held::Plain(layout) => {
+                let content: Vec<_> = self.sources.iter().map(Source::content).collect();
+                layout.content(&content)
+            }
+            Held::Pages(pages) => {
+                let held = pages.ranges().filter(|range| range.held > 0);
+                held.map(|range| range.start..=range.start + (range.held - 1)).collect()
+            }
+        }
     }
 
     /// The CPUs whose control registers the image records, in its order. Empty for formats without CPU state.

@@ -12,6 +12,7 @@
 use crate::error::{Checked, Defect};
 use crate::source::Source;
 use pt_core::Unreadable;
+use std::ops::{Range, RangeInclusive};
 
 /// The first address that is not physical: x86 has at most 52 address bits.
 pub(crate) const PHYSICAL_END: u64 = 1 << 52;
@@ -117,6 +118,22 @@ impl Layout {
         }
         let start = usize::try_from(piece.offset + into).ok()?;
         sources.get(piece.file)?.bytes().get(start..start + len)
+    }
+
+    /// The addresses of what is held in those stretches of the files, which ascend in each.
+    pub(crate) fn content(&self, files: &[Vec<Range<u64>>]) -> Vec<RangeInclusive<u64>> {
+        let mut ranges = Vec::new();
+        for piece in self.pieces.iter().filter(|piece| piece.held > 0) {
+            let stretches = files.get(piece.file).map_or(&[][..], Vec::as_slice);
+            let (start, end) = (piece.offset, piece.offset + piece.held);
+            let first = stretches.partition_point(|stretch| stretch.end <= start);
+            for stretch in stretches[first..].iter().take_while(|stretch| stretch.start < end) {
+                // Not empty, and within the piece.
+                let address = |offset: u64| piece.start + (offset.clamp(start, end) - start);
+                ranges.push(address(stretch.start)..=address(stretch.end) - 1);
+            }
+        }
+        ranges
     }
 
     /// Copies the bytes at `address`, across pieces.

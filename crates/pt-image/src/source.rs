@@ -16,8 +16,8 @@ use std::time::SystemTime;
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) compression: Option<Compression>,
-    /// The stretches of the file that have content, where holes are to count as missing.
-    pub(crate) content: Option<Vec<Range<u64>>>,
+    /// The stretches of the file that are not holes, where holes are to count as missing.
+    pub(crate) present: Option<Vec<Range<u64>>>,
     bytes: Bytes,
 }
 
@@ -38,7 +38,7 @@ impl Source {
         if metadata.is_dir() {
             return Err(Error::Directory { path: owned() });
         }
-        let content = if options.holes_missing && metadata.is_file() {
+        let present = if options.holes_missing && metadata.is_file() {
             Some(holes::content(&file, metadata.len()).map_err(cannot_read)?)
         } else {
             None
@@ -61,8 +61,8 @@ impl Source {
             }
         };
         // What is decoded has no holes any more.
-        let content = content.filter(|_| compression.is_none());
-        Self { path: owned(), compression, content, bytes }.not_empty()
+        let present = present.filter(|_| compression.is_none());
+        Self { path: owned(), compression, present, bytes }.not_empty()
     }
 
     /// Takes bytes that are in memory already, compressed or not.
@@ -72,7 +72,7 @@ impl Source {
             Some(compression) => compression.decode(&path, &bytes[..], options.decode_limit)?,
             None => bytes,
         };
-        Self { path, compression, content: None, bytes: Bytes::Owned(bytes) }.not_empty()
+        Self { path, compression, present: None, bytes: Bytes::Owned(bytes) }.not_empty()
     }
 
     fn not_empty(self) -> Result<Self, Error> {
@@ -98,6 +98,15 @@ impl Source {
 
     pub(crate) fn is_mapped(&self) -> bool {
         matches!(self.bytes, Bytes::Mapped { .. })
+    }
+
+    /// The stretches of the file that are not holes, in ascending order: one, if nobody tells.
+    pub(crate) fn content(&self) -> Vec<Range<u64>> {
+        let told = match &self.bytes {
+            Bytes::Mapped { file, len, .. } => holes::content(file, *len).ok(),
+            Bytes::Owned(_) => None,
+        };
+        told.unwrap_or_else(|| std::iter::once(0..self.len()).collect())
     }
 
     /// Whether the file is as it was, as far as its length and modification time tell.

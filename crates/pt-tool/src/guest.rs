@@ -67,9 +67,10 @@ impl Guest {
 
     /// The roots that have the kernel part of those at hand, these included.
     pub(crate) fn find_roots(&self, limits: &RootsLimits) -> anyhow::Result<Vec<FoundRoot>> {
-        let progress = Progress::over(self.image.held_bytes());
+        let searched = self.image.content_ranges();
+        let progress = Progress::over(&searched);
         let found = with_format!(self.paging, |format| {
-            find_roots(&format, &self.image, progress.of(held(&self.image)), &self.roots, limits)
+            find_roots(&format, &self.image, progress.of(searched), &self.roots, limits)
         });
         found.with_context(|| self.image.path().display().to_string())
     }
@@ -78,12 +79,6 @@ impl Guest {
 /// How many bytes a root table has.
 fn root_bytes<F: Format>(_: &F) -> usize {
     F::table_bytes(F::ROOT)
-}
-
-/// The memory that an image holds.
-pub(crate) fn held(image: &Image) -> impl Iterator<Item = RangeInclusive<u64>> + Clone {
-    let ranges = image.ranges().filter(|range| range.held > 0);
-    ranges.map(|range| range.start..=range.start + (range.held - 1))
 }
 
 /// The paging mode, and CR3 of each CPU that is in it. CPUs in other modes (one that was not started yet has paging

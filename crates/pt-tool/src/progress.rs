@@ -14,8 +14,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A bar over so many bytes; none where they are few.
-    pub(crate) fn over(bytes: u64) -> Self {
+    /// A bar over that memory; none where it is small.
+    pub(crate) fn over(memory: &[RangeInclusive<u64>]) -> Self {
+        let bytes = memory.iter().map(|range| range.end() - range.start() + 1).sum();
         let bar = if bytes > 8 * PIECE { ProgressBar::new(bytes) } else { ProgressBar::hidden() };
         // The template is a constant; were it refused, the default style would do.
         let style =
@@ -26,9 +27,9 @@ impl Progress {
     /// The same ranges in pieces, each counted as it is taken.
     pub(crate) fn of(
         &self,
-        ranges: impl Iterator<Item = RangeInclusive<u64>>,
+        ranges: impl IntoIterator<Item = RangeInclusive<u64>>,
     ) -> impl Iterator<Item = RangeInclusive<u64>> {
-        ranges.flat_map(pieces).inspect(|piece| self.bar.inc(piece.end() - piece.start() + 1))
+        ranges.into_iter().flat_map(pieces).inspect(|piece| self.bar.inc(piece.end() - piece.start() + 1))
     }
 }
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 use xshell::Shell;
 
 use super::pages::Mode;
+use crate::built::Built;
 use crate::decoded::Decoded;
-use crate::pt::Pt;
 use crate::qemu::Paging;
 
 /// Where the guests of the corpus are, from the repository's root.
@@ -22,17 +22,17 @@ const LONG: u64 = 0x900;
 
 /// A guest as an image.
 #[derive(Debug)]
-pub(super) struct Guest {
-    pub(super) name: String,
+pub(crate) struct Guest {
+    pub(crate) name: String,
     /// Not compressed.
-    pub(super) image: Decoded,
+    pub(crate) image: Decoded,
     pub(super) mode: Mode,
-    pub(super) paging: Paging,
-    pub(super) roots: Vec<u64>,
+    pub(crate) paging: Paging,
+    pub(crate) roots: Vec<u64>,
 }
 
 impl Guest {
-    pub(super) fn open(sh: &Shell, pt: &Pt, path: &Path) -> Result<Self> {
+    pub(crate) fn open(sh: &Shell, pt: &Built, path: &Path) -> Result<Self> {
         let image = Decoded::of(path)?;
         let names = [path.file_name(), path.parent().and_then(Path::file_name)];
         for name in names.into_iter().flatten().filter_map(|name| name.to_str()) {
@@ -53,7 +53,7 @@ impl Guest {
 }
 
 /// All guests of the corpus.
-pub(super) fn corpus(sh: &Shell) -> Result<Vec<PathBuf>> {
+pub(crate) fn corpus(sh: &Shell) -> Result<Vec<PathBuf>> {
     let images = sh.read_dir(CORPUS)?.into_iter().map(|folder| folder.join("tables.elf.xz"));
     let mut images: Vec<PathBuf> = images.filter(|image| image.exists()).collect();
     images.sort();

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use super::{Qemu, escaped};
 
@@ -57,6 +58,15 @@ pub(crate) struct Mmu {
 impl Mmu {
     /// A machine whose memory, from address 0 on, is what the file holds. The file itself is left as it is.
     pub(crate) fn with_memory(raw: &Path, paging: Paging) -> Result<Self> {
+        Self::of_machine("none", raw, paging)
+    }
+
+    /// The same, but with firmware in read-only memory below 4 GiB.
+    pub(crate) fn with_firmware(raw: &Path, paging: Paging) -> Result<Self> {
+        Self::of_machine("pc", raw, paging)
+    }
+
+    fn of_machine(kind: &str, raw: &Path, paging: Paging) -> Result<Self> {
         let bytes = raw.metadata().with_context(|| raw.display().to_string())?.len();
         ensure!(bytes > 0 && bytes % GRANULE == 0, "{}: not a multiple of 1 MiB", raw.display());
         let memory = format!(
@@ -64,7 +74,8 @@ impl Mmu {
             escaped(raw)?
         );
         let size = format!("{}M", bytes / GRANULE);
-        let machine = ["-machine", "none,memory-backend=memory", "-cpu", "max,apic-id=0"];
+        let kind = format!("{kind},memory-backend=memory");
+        let machine = ["-machine", &kind, "-cpu", "max,apic-id=0"];
         let qemu = Qemu::start(machine.iter().chain(&["-m", &size, "-object", &memory]))?;
         let mut mmu = Self { qemu };
         mmu.enable(paging)?;
@@ -112,6 +123,21 @@ impl Mmu {
     /// `info mem`: a line per range of equal rights.
     pub(crate) fn info_mem(&mut self) -> Result<String> {
         self.qemu.monitor.human("info mem")
+    }
+
+    /// The names of the formats that [`Self::dump`] was built with.
+    pub(crate) fn dump_formats(&mut self) -> Result<Vec<String>> {
+        let listed = self.qemu.monitor.execute("query-dump-guest-memory-capability", &json!({}))?;
+        let formats = listed["formats"].as_array().context("no formats")?;
+        Ok(formats.iter().filter_map(|format| format.as_str()).map(str::to_owned).collect())
+    }
+
+    /// Writes all memory, and the registers, to a file that is not there yet.
+    pub(crate) fn dump(&mut self, format: &str, path: &Path) -> Result<()> {
+        let to = path.to_str().with_context(|| format!("{}: not Unicode", path.display()))?;
+        let arguments = json!({ "paging": false, "protocol": format!("file:{to}"), "format": format });
+        self.qemu.monitor.execute("dump-guest-memory", &arguments)?;
+        Ok(())
     }
 
     /// The physical address that a virtual one has, if any.

@@ -2,7 +2,7 @@
 
 use crate::core_file::{CoreFile, Load};
 use pt_core::{Memory, Unreadable};
-use pt_image::{Defect, Error, Format, Image, OpenOptions};
+use pt_image::{Defect, Error, Format, Image, OpenOptions, Region};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -96,4 +96,46 @@ fn known_formats_that_are_not_read_are_not_taken_for_memory() {
         assert!(matches!(error, Error::Unsupported { .. }), "{error}");
         assert!(Image::from_bytes("x", bytes, &OpenOptions::new().format(Format::Raw)).is_ok());
     }
+}
+
+/// A file system may keep more than what was written, but no more than blocks of this size around it.
+#[cfg(target_os = "linux")]
+const BLOCK: u64 = 1 << 20;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn holes_are_no_content() {
+    use std::io::{Seek, SeekFrom};
+
+    const LEN: u64 = 1 << 40;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sparse");
+    let mut file = fs::File::create(&path).unwrap();
+    for at in [0x5000_u64, 1 << 35] {
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.write_all(&[7; 4096]).unwrap();
+    }
+    file.set_len(LEN).unwrap();
+    let image = Image::open(&path, &OpenOptions::new()).unwrap();
+    assert_eq!((image.held_bytes(), image.read_entry(1 << 39, 8)), (LEN, Ok(0)));
+    let content = image.content_ranges();
+    let has = |at: u64| content.iter().any(|range| range.contains(&at) && range.contains(&(at + 4095)));
+    assert!(has(0x5000) && has(1 << 35), "{content:x?}");
+    assert!(
+        content.iter().map(|range| range.end() - range.start() + 1).sum::<u64>() <= 4 * BLOCK,
+        "{content:x?}"
+    );
+    assert!(content.is_sorted_by_key(|range| *range.start()));
+
+    // Where parts of the file lie at other addresses, in other orders, cut in the middle of what was written.
+    let region = |start, offset, len| Region::new(start, &path).offset(offset).len(len);
+    let regions = [region(1 << 45, 0x5800, 0x10_0000_0000), region(0, (1 << 35) - BLOCK, BLOCK + 0x800)];
+    let image = Image::open_regions(&regions, &OpenOptions::new()).unwrap();
+    let content = image.content_ranges();
+    let starts_with_the_later =
+        content.first().is_some_and(|range| range.contains(&BLOCK) && *range.end() == BLOCK + 0x7ff);
+    assert!(starts_with_the_later && content.iter().any(|range| *range.start() == 1 << 45), "{content:x?}");
+    // What is in memory has no holes, nor have the pages of a dump.
+    let image = Image::from_bytes("zeros", vec![0; 0x3000], &OpenOptions::new()).unwrap();
+    assert_eq!(image.content_ranges(), [0..=0x2fff]);
 }

@@ -50,6 +50,8 @@ fn every_compression_in_both_widths_and_all_versions() {
             assert_eq!(ranges(&image), [(1, 3, 3), (5, 4, 1), (9, 1, 1), (100, 10, 10)]);
             assert_eq!(image.ranges().len(), 4);
             assert_eq!((image.memory_bytes(), image.held_bytes()), (18 << 12, 15 << 12));
+            let content = [0x1000..=0x3fff, 0x5000..=0x5fff, 0x9000..=0x9fff, 0x6_4000..=0x6_dfff];
+            assert_eq!(image.content_ranges(), content);
             // Twice: the second time from what was decoded before.
             agrees(&image, &dump);
             agrees(&image, &dump);

@@ -10,6 +10,7 @@ use pt_x86::Mode;
 use crate::arguments::{RootsArguments, SpaceArguments, wrong_usage};
 use crate::guest::{self, Guest};
 use crate::output::Output;
+use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &RootsArguments, out: &mut Output) -> anyhow::Result<()> {
     let spaces = &arguments.spaces;
@@ -38,9 +39,13 @@ fn rank(arguments: &RootsArguments, image: &Image, out: &mut Output) -> anyhow::
         None => vec![Mode::TwoLevel, Mode::Pae, Mode::FourLevel, Mode::FiveLevel],
     };
     let modes: Vec<_> = modes.into_iter().map(|mode| guest::paging(mode, image, &spaces)).collect();
-    let ranges: Vec<_> = guest::held(image).collect();
+    let held = image.ranges().filter(|range| range.held > 0);
+    let exists: Vec<_> = held.map(|range| range.start..=range.start + (range.held - 1)).collect();
+    let searched = image.content_ranges();
+    let progress = Progress::over(&searched);
     let limits = RankLimits { candidates: arguments.candidates, ..RankLimits::default() };
-    let ranked = rank_roots(&modes, image, &ranges, &limits);
+    let ranked = rank_roots(&modes, image, &exists, progress.of(searched), &limits);
+    drop(progress);
     if ranked.is_empty() {
         bail!("{}: no page makes sense as a root", image.path().display());
     }

@@ -120,6 +120,27 @@ fn without_registers_candidates_are_ranked_and_one_finds_the_others() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("no page makes sense as a root"));
 }
 
+/// Read whole, it would take minutes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terabyte_of_holes_is_passed_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let guests = guests();
+    let guest = guests.iter().find(|guest| guest.variant == "amd64-4level").expect("a guest");
+    let path = raw(guest, folder.path());
+    File::options().write(true).open(&path).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+    let path = path.to_str().expect("text");
+    let start = std::time::Instant::now();
+    let found = printed(["roots", path, "--mode", "4level", "--root", &guest.roots[0]]);
+    assert_eq!(first_words(&found), guest.roots);
+    let ranked = printed(["roots", path, "--candidates", "25"]);
+    assert!(
+        first_words(&ranked).iter().all(|root| guest.roots.iter().any(|listed| listed == root)),
+        "{ranked}"
+    );
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
 #[test]
 fn too_many_roots_say_what_was_reached() {
     let guest = &guests()[0];

@@ -62,8 +62,9 @@ impl Default for RankLimits {
     }
 }
 
-/// Ranks the tables in the pages of `ranges` (the memory that exists) by how many entries make sense if they are taken as
-/// roots in one of `modes`; the best first.
+/// Ranks the tables in the pages of `searched` by how many entries make sense if they are taken as roots in one of `modes`;
+/// the best first. `exists` is the memory that there is: links and pages out of it make no sense. Of that, `searched` can
+/// leave out what is known to be zero.
 ///
 /// This is guesswork, for memory that comes without registers. It rests on that a root of the right kind reaches more sensible
 /// entries than the tables below it, and that a wrong reading meets nonsense. What is right is found by
@@ -83,16 +84,17 @@ impl Default for RankLimits {
 /// (0..3).for_each(|page| store(0x6000 + page * 8, 1 << 63 | (page as u64) << 12 | 0x163));
 ///
 /// let modes = [Paging::FourLevel(Default::default()), Paging::FiveLevel(Default::default())];
-/// let ranked = rank_roots(&modes, &memory, &[0..=0x6fff], &RankLimits::default());
+/// let ranked = rank_roots(&modes, &memory, &[0..=0x6fff], [0..=0x6fff], &RankLimits::default());
 /// assert_eq!((ranked[0].root, ranked[0].mode, ranked[0].sensible), (0x3000, Mode::FourLevel, 6));
 /// ```
 pub fn rank_roots<M: Memory + ?Sized>(
     modes: &[Paging],
     memory: &M,
-    ranges: &[RangeInclusive<u64>],
+    exists: &[RangeInclusive<u64>],
+    searched: impl IntoIterator<Item = RangeInclusive<u64>>,
     limits: &RankLimits,
 ) -> Vec<RankedRoot> {
-    let held = Held::new(ranges);
+    let held = Held::new(exists);
     let mut best = Best { keep: limits.candidates, ranked: BTreeMap::new() };
     let readings = modes.iter().filter_map(|paging| {
         with_format!(
@@ -103,7 +105,7 @@ pub fn rank_roots<M: Memory + ?Sized>(
     });
     let mut readings: Vec<Box<dyn Read + '_>> = readings.collect();
     let mut reader = Reader::new(memory);
-    for at in ranges.iter().flat_map(pages) {
+    for at in searched.into_iter().flat_map(|range| pages(&range)) {
         if let Some(page) = reader.page(at).filter(|page| !is_zero(page)) {
             for reading in &mut readings {
                 reading.page(at, page, &mut best);

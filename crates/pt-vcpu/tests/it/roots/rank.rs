@@ -57,7 +57,8 @@ impl Memory for Sparse {
 fn true_roots_are_the_best_candidates() {
     for guest in Guest::all() {
         let memory = Sparse::of(&guest);
-        let ranked = rank_roots(&modes(), &memory, &[0..=memory.last], &RankLimits::default());
+        let ranked =
+            rank_roots(&modes(), &memory, &[0..=memory.last], [0..=memory.last], &RankLimits::default());
         let (mode, count) = (guest.paging.mode(), guest.listed.len());
         let is_true = |ranked: &&RankedRoot| {
             ranked.mode == mode && guest.listed.iter().any(|&(root, _)| root == ranked.root)
@@ -80,9 +81,12 @@ fn nothing_in_noise() {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         made.put8(0, slot, state ^ state >> 29);
     }
-    assert_eq!(rank_roots(&modes(), &made.0, &made.all(), &RankLimits::default()), []);
-    assert_eq!(rank_roots(&modes(), &[0; 0x4000][..], &[0..=0x3fff], &RankLimits::default()), []);
-    assert_eq!(rank_roots(&[Paging::Unpaged], &made.0, &made.all(), &RankLimits::default()), []);
+    assert_eq!(rank_roots(&modes(), &made.0, &made.all(), made.all(), &RankLimits::default()), []);
+    assert_eq!(
+        rank_roots(&modes(), &[0; 0x4000][..], &[0..=0x3fff], [0..=0x3fff], &RankLimits::default()),
+        []
+    );
+    assert_eq!(rank_roots(&[Paging::Unpaged], &made.0, &made.all(), made.all(), &RankLimits::default()), []);
 }
 
 #[test]
@@ -96,10 +100,10 @@ fn tables_that_all_link_each_other_cost_little() {
     }
     let start = Instant::now();
     let limits = RankLimits { candidates: 10, ..RankLimits::default() };
-    let ranked = rank_roots(&modes(), &made.0, &made.all(), &limits);
+    let ranked = rank_roots(&modes(), &made.0, &made.all(), made.all(), &limits);
     assert_eq!(ranked.len(), 10);
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     // With no table below candidates looked at, what they are themselves remains.
     let limits = RankLimits { candidates: 1, tables: 0 };
-    assert_eq!(rank_roots(&modes()[2..], &made.0, &made.all(), &limits)[0].sensible, 511);
+    assert_eq!(rank_roots(&modes()[2..], &made.0, &made.all(), made.all(), &limits)[0].sensible, 511);
 }
