@@ -29,6 +29,12 @@ impl Claims {
         }
     }
 
+    /// Whether one of the claims, sorted by a check, has a part of this range.
+    fn overlap(&self, first: u64, last: u64) -> bool {
+        let after = self.0.partition_point(|claim| claim.0 <= last);
+        after.checked_sub(1).is_some_and(|index| self.0[index].1 >= first)
+    }
+
     /// Whether one of the claims, sorted by a check, has this range whole.
     fn contains(&self, first: u64, last: u64) -> bool {
         let after = self.0.partition_point(|claim| claim.0 <= first);
@@ -43,61 +49,80 @@ pub(crate) fn frame_map(
 ) -> Result<(FrameMap, Claims), PlanError> {
     let mut put = Vec::new();
     placement.place(extents, &mut |range, place| put.push((*range.start(), *range.end(), place)))?;
+    put.sort_unstable_by_key(|&(first, ..)| first);
     let mut extents: Vec<&Extent> = extents.iter().collect();
     extents.sort_unstable_by_key(|extent| extent.first);
-    put.sort_unstable_by_key(|&(first, ..)| first);
 
-    let mut stretches = Vec::with_capacity(extents.len());
-    let mut claims = Claims::default();
-    let mut shared = Vec::new();
+    let mut layout = Layout::default();
     let mut put = put.into_iter().peekable();
     for extent in extents {
-        let mut at = extent.first;
         // What is put within this extent, and what lies between.
-        loop {
-            let next = put.next_if(|&(first, ..)| first <= extent.last);
-            let kept_to = next.map_or(Some(extent.last), |(first, ..)| first.checked_sub(1));
-            if let Some(last) = kept_to.filter(|&last| at <= last) {
-                stretches.push(Stretch { first: at, last, to: Some(at), shared: false });
-                claims.add(at, last);
-            }
-            let Some((first, last, place)) = next else { break };
+        let mut at = Some(extent.first);
+        while let Some((first, last, place)) = put.next_if(|&(first, ..)| first <= extent.last) {
             let misplaced = PlanError::Misplaced { first, last };
-            let stretch = stretch(extent, at, first, last, place).ok_or(misplaced)?;
-            match (place, stretch.to, stretch.to_last()) {
-                (Place::Share(_), Some(to), Some(to_last)) => shared.push((to, to_last, misplaced)),
-                (_, Some(to), Some(to_last)) => claims.add(to, to_last),
-                _ => {}
+            let from = at.filter(|&at| at <= first).ok_or(misplaced)?;
+            if from < first {
+                layout.add(extent, Stretch { first: from, last: first - 1, to: Some(from), shared: false });
             }
-            stretches.push(stretch);
-            match last.checked_add(1).filter(|&next| next <= extent.last) {
-                Some(next) => at = next,
-                None if put.peek().is_some_and(|&(first, ..)| first <= extent.last) => {
-                    // What comes now was put before.
-                    return Err(put
-                        .next()
-                        .map_or(misplaced, |(first, last, _)| PlanError::Misplaced { first, last }));
-                }
-                None => break,
-            }
+            layout.add(extent, stretch(extent, first, last, place).ok_or(misplaced)?);
+            at = last.checked_add(1);
+        }
+        if let Some(first) = at.filter(|&at| at <= extent.last) {
+            layout.add(extent, Stretch { first, last: extent.last, to: Some(first), shared: false });
         }
     }
-    if let Some((first, last, _)) = put.next() {
-        return Err(PlanError::Misplaced { first, last });
+    match put.next() {
+        Some((first, last, _)) => Err(PlanError::Misplaced { first, last }),
+        None => layout.finish(),
     }
-    claims.check()?;
-    if let Some(&(.., misplaced)) = shared.iter().find(|(first, last, _)| !claims.contains(*first, *last)) {
-        return Err(misplaced);
+}
+
+/// What was put so far.
+#[derive(Default)]
+struct Layout {
+    stretches: Vec<Stretch>,
+    /// What frames are brought to.
+    claims: Claims,
+    /// Of these, where tables live.
+    tables: Claims,
+}
+
+impl Layout {
+    fn add(&mut self, extent: &Extent, stretch: Stretch) {
+        if let (Some(first), Some(last)) = (stretch.to, stretch.to_last()) {
+            if !stretch.shared {
+                self.claims.add(first, last);
+            }
+            if extent.tables {
+                self.tables.add(first, last);
+            }
+        }
+        self.stretches.push(stretch);
     }
-    let stretches = mark_shared(stretches, &joined(shared));
-    Ok((FrameMap::new(stretches), claims))
+
+    fn finish(mut self) -> Result<(FrameMap, Claims), PlanError> {
+        self.claims.check()?;
+        // Shared frames are where some frame is brought to. A table that others took for data, or for another table, would
+        // not be the one that it was.
+        let tables = self.tables.check();
+        let shared = self.stretches.iter().filter(|stretch| stretch.shared);
+        for &Stretch { first, last, to, .. } in shared.clone() {
+            let misplaced = PlanError::Misplaced { first, last };
+            let (to, to_last) = to.map(|to| (to, to + (last - first))).ok_or(misplaced)?;
+            if tables.is_err() || !self.claims.contains(to, to_last) || self.tables.overlap(to, to_last) {
+                return Err(misplaced);
+            }
+        }
+        let shared = joined(shared.filter_map(|stretch| stretch.to.zip(stretch.to_last())).collect());
+        Ok((FrameMap::new(mark_shared(self.stretches, &shared)), self.claims))
+    }
 }
 
 /// The stretch of one put, if it can be.
-fn stretch(extent: &Extent, at: u64, first: u64, last: u64, place: Place) -> Option<Stretch> {
+fn stretch(extent: &Extent, first: u64, last: u64, place: Place) -> Option<Stretch> {
     let mask = extent.grain - 1;
     let whole = (first == extent.first || first & mask == 0) && (last == extent.last || last & mask == mask);
-    (at <= first && first <= last && last <= extent.last && whole).then_some(())?;
+    (first <= last && last <= extent.last && whole).then_some(())?;
     let to = match place {
         Place::Keep => Some(first),
         Place::Move(to) | Place::Share(to) => Some(to),
@@ -109,9 +134,8 @@ fn stretch(extent: &Extent, at: u64, first: u64, last: u64, place: Place) -> Opt
     Some(Stretch { first, last, to, shared: matches!(place, Place::Share(_)) })
 }
 
-/// Ranges of new addresses that are shared, ascending and disjoint.
-fn joined(shared: Vec<(u64, u64, PlanError)>) -> Vec<(u64, u64)> {
-    let mut joined: Vec<_> = shared.into_iter().map(|(first, last, _)| (first, last)).collect();
+/// Ranges, ascending and disjoint.
+fn joined(mut joined: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     joined.sort_unstable();
     joined.dedup_by(|next, range| {
         let one = next.0 <= range.1;
