@@ -14,6 +14,7 @@ mod fuzz;
 mod guest;
 mod no_std;
 mod oracle;
+mod outside;
 mod qemu;
 mod release;
 mod roots;
@@ -69,13 +70,18 @@ const STEPS: [Step; 12] = [
 ];
 
 /// Checks that need more than the one toolchain: a release runs them, CI does not. They install what they need.
-const RELEASE: [Step; 5] = [
+const RELEASE: [Step; 6] = [
     Step { name: "deny", about: "licences, duplicates and sources of dependencies", run: release::deny },
     Step { name: "semver", about: "public interfaces keep what the last tag promised", run: release::semver },
     Step {
         name: "package",
         about: "every published crate packs, and builds from its package",
         run: release::package,
+    },
+    Step {
+        name: "outside",
+        about: "the READMEs' examples, outside of the workspace, with the dependencies that they name",
+        run: outside::run,
     },
     Step {
         name: "targets",

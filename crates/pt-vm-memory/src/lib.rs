@@ -38,7 +38,8 @@
 
 #![forbid(unsafe_code)]
 
-/// The `vm-memory` that this crate is about, so that a VMM needs to name no version of its own.
+/// The `vm-memory` that this crate is about, so that a VMM needs to name no version of its own. Its backends are features
+/// of this crate by the same names: `backend-mmap`, `backend-atomic`, `backend-bitmap`.
 pub use vm_memory;
 
 use std::fmt;
