@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 use pt_core::raw::LinkRights;
-use pt_core::{Cause, Encode, Entry, Fault, Geometry, Level};
+use pt_core::{Encode, Entry, Fault, Geometry, Level};
 
 use crate::frames::{FrameMap, Span};
 use crate::graph::{Graph, Node, NodeId, Visit, store_entry};
@@ -216,15 +216,5 @@ impl<F: Encode> Encoder<'_, F> {
             Value::Raw(raw) => Becomes::Raw(raw),
             Value::Link(node) => Becomes::Link { old: self.graph.nodes[node as usize].old },
         }
-    }
-}
-
-/// The memory that an unreadable table would be at, which a kept link to it must go on finding unreadable.
-pub(crate) fn unreadable<F: Encode>(fault: &Fault) -> Option<(u64, u64)> {
-    match fault.cause {
-        Cause::Unreadable { level, table, .. } => {
-            Some((table, table.saturating_add(F::table_bytes(level) as u64 - 1)))
-        }
-        _ => None,
     }
 }

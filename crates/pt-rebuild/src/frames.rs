@@ -37,6 +37,18 @@ impl Stretch {
     }
 }
 
+/// A stretch that cannot be in a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the stretch {first:#x}..={last:#x} ends before it starts or past the last address, or begins in another one"
+)]
+pub struct BadStretch {
+    /// Its first old address.
+    pub first: u64,
+    /// Its last old address.
+    pub last: u64,
+}
+
 /// What became of a range of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Span {
@@ -67,6 +79,35 @@ impl FrameMap {
             one
         });
         Self { stretches }
+    }
+
+    /// A map of these stretches, in any order: for a proof of what was rebuilt elsewhere.
+    ///
+    /// ```
+    /// use pt_rebuild::{FrameMap, Stretch};
+    ///
+    /// let stretch = Stretch { first: 0x5000, last: 0x6fff, to: Some(0), shared: false };
+    /// assert_eq!(FrameMap::of([stretch])?.get(0x6004), Some(0x1004));
+    /// assert!(FrameMap::of([stretch, stretch]).is_err());
+    /// # Ok::<(), pt_rebuild::BadStretch>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BadStretch`]: one ends before it starts or past the last address, or two overlap.
+    pub fn of(stretches: impl IntoIterator<Item = Stretch>) -> Result<Self, BadStretch> {
+        let mut stretches: Vec<Stretch> = stretches.into_iter().collect();
+        stretches.sort_by_key(|stretch| stretch.first);
+        let mut next = Some(0);
+        for &Stretch { first, last, to, .. } in &stretches {
+            let len = last.checked_sub(first).filter(|_| next.is_some_and(|next| next <= first));
+            let fits = len.is_some_and(|len| to.is_none_or(|to| to.checked_add(len).is_some()));
+            if !fits {
+                return Err(BadStretch { first, last });
+            }
+            next = last.checked_add(1);
+        }
+        Ok(Self::new(stretches))
     }
 
     /// All stretches, ascending by old address.

@@ -16,7 +16,10 @@ mod record;
 use alloc::vec::Vec;
 use core::ops::{Range, RangeInclusive};
 
-use pt_core::{Fault, Format, Geometry, Level, LimitReached, Limits, Memory, Options, Walk};
+use pt_core::{
+    Cause, Encode, Fault, Format, Geometry, Level, LimitReached, Limits, MIN_TABLE_ALIGNMENT, Memory,
+    Options, TableRequest, Walk,
+};
 
 /// A node's number.
 pub(crate) type NodeId = u32;
@@ -165,6 +168,37 @@ impl<F: Format> Graph<F> {
     pub fn tables(&self) -> usize {
         self.nodes.len()
     }
+
+    /// The physical memory of the tables, each once, where their places are known.
+    pub fn table_memory(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
+        self.nodes.iter().filter_map(|node| Some(node.old?..=node.last()?))
+    }
+
+    /// What each table needs of its place, in the order in which they were met.
+    pub fn requests(&self) -> impl Iterator<Item = TableRequest>
+    where
+        F: Encode,
+    {
+        self.nodes.iter().map(|node| node.request(&self.format))
+    }
+
+    /// The physical memory that pages map, in the order of the walk; what is mapped twice comes twice.
+    pub fn mapped(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
+        self.frames.iter().map(|frames| frames.first..=frames.last())
+    }
+
+    /// The physical memory of tables that are linked and cannot be read: where links to them [are kept](crate::Faults::Keep),
+    /// nothing else can go. A table that is linked twice comes twice.
+    pub fn unreadable(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
+        let visits = self.nodes.iter().flat_map(|node| &node.visits);
+        let faults = visits.flat_map(|visit| &visit.faults);
+        faults.filter_map(|(_, fault)| match fault.cause {
+            Cause::Unreadable { level, table, .. } => {
+                Some(table..=table.saturating_add(F::table_bytes(level) as u64 - 1))
+            }
+            _ => None,
+        })
+    }
 }
 
 impl Node {
@@ -177,6 +211,17 @@ impl Node {
     /// Where the entry of that number was; 0-based where the node's own place is not known.
     pub(crate) fn entry<F: Format>(&self, index: usize) -> u64 {
         self.old.unwrap_or(0).wrapping_add((index * F::ENTRY_BYTES) as u64)
+    }
+
+    /// What it needs of its place: what all its visits allow.
+    pub(crate) fn request<F: Encode>(&self, format: &F) -> TableRequest {
+        let bytes = self.bytes.len() as u64;
+        let alignment = bytes.next_power_of_two().max(MIN_TABLE_ALIGNMENT);
+        let visits = self.visits.iter().map(|visit| {
+            let end = (visit.base * F::ENTRY_BYTES + F::table_bytes(visit.level)) as u64;
+            format.highest_table_address(visit.level).saturating_add(bytes.saturating_sub(end))
+        });
+        TableRequest { bytes, alignment, highest: visits.min().unwrap_or(u64::MAX) }
     }
 
     /// The last address of the node, where it has one.

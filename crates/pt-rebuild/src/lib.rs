@@ -70,7 +70,7 @@ mod view;
 
 pub use arena::Arena;
 pub use extent::Extent;
-pub use frames::{FrameMap, Stretch};
+pub use frames::{BadStretch, FrameMap, Stretch};
 pub use graph::{Graph, GraphError};
 pub use options::{Becomes, Faults, Pages, PlanError, RebuildOptions, TableFrames};
 pub use place::{Compact, Dedup, Keep, NoRoom, Place, Placement};

@@ -8,12 +8,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
-use pt_core::{Encode, Geometry, Level, MIN_TABLE_ALIGNMENT, TableRequest};
+use pt_core::{Encode, Geometry, Level, TableRequest};
 
-use crate::encode::{Encoder, Overrides, unreadable};
+use crate::encode::{Encoder, Overrides};
 use crate::extent::{LiveTable, extents};
 use crate::frames::FrameMap;
-use crate::graph::{Graph, Node, NodeId};
+use crate::graph::{Graph, NodeId};
 use crate::layout::{Claims, frame_map};
 use crate::{Faults, Pages, Placement, PlanError, RebuildOptions, TableFrames, pages};
 
@@ -57,11 +57,9 @@ impl<F: Encode> Plan<F> {
         let extents = extents(&graph.frames, grain, &live);
         let (frames, mut claims) = frame_map(&extents, &mut placement)?;
         if options.faults == Faults::Keep {
-            let visits = graph.nodes.iter().flat_map(|node| &node.visits);
-            let faults = visits.flat_map(|visit| &visit.faults).map(|(_, fault)| fault);
             // One table that is not there can be linked more than once.
-            let unused: HashSet<_> = faults.filter_map(unreadable::<F>).collect();
-            unused.into_iter().for_each(|(first, last)| claims.add(first, last));
+            let unused: HashSet<_> = graph.unreadable().collect();
+            unused.into_iter().for_each(|range| claims.add(*range.start(), *range.end()));
         }
         claims.check()?;
 
@@ -104,7 +102,7 @@ impl<F: Encode> Plan<F> {
 
     /// What has to be allocated: one request per table that does not live in a frame, in the order in which they are made.
     pub fn requests(&self) -> impl Iterator<Item = TableRequest> {
-        self.to_allocate().map(|id| request(&self.graph, id))
+        self.to_allocate().map(|id| self.request(id))
     }
 
     /// How many bytes all new tables have, those that live in frames included.
@@ -126,6 +124,10 @@ impl<F: Encode> Plan<F> {
         self.nodes().filter(|&id| self.addresses[id as usize].is_none())
     }
 
+    pub(crate) fn request(&self, id: NodeId) -> TableRequest {
+        self.graph.nodes[id as usize].request(&self.graph.format)
+    }
+
     pub(crate) fn encoder(&self) -> Encoder<'_, F> {
         Encoder {
             graph: &self.graph,
@@ -141,25 +143,7 @@ impl<F: Encode> Plan<F> {
 fn live_tables<F: Encode>(graph: &Graph<F>) -> Vec<LiveTable> {
     let live = graph.nodes.iter().filter_map(|node| {
         let (first, last) = (node.old?, node.last()?);
-        Some(LiveTable { first, last, highest: highest(&graph.format, node) })
+        Some(LiveTable { first, last, highest: node.request(&graph.format).highest })
     });
     live.collect()
-}
-
-/// The highest address that the last byte of a node can have: what all its visits allow.
-fn highest<F: Encode>(format: &F, node: &Node) -> u64 {
-    let visits = node.visits.iter().map(|visit| {
-        let end = (visit.base * F::ENTRY_BYTES + F::table_bytes(visit.level)) as u64;
-        let rest = (node.bytes.len() as u64).saturating_sub(end);
-        format.highest_table_address(visit.level).saturating_add(rest)
-    });
-    visits.min().unwrap_or(u64::MAX)
-}
-
-/// What a node needs of its place.
-pub(crate) fn request<F: Encode>(graph: &Graph<F>, id: NodeId) -> TableRequest {
-    let node = &graph.nodes[id as usize];
-    let bytes = node.bytes.len() as u64;
-    let alignment = bytes.next_power_of_two().max(MIN_TABLE_ALIGNMENT);
-    TableRequest { bytes, alignment, highest: highest(&graph.format, node) }
 }

@@ -8,7 +8,7 @@ use pt_core::{Encode, Memory, MemoryMut, TableAllocator, TableRequest, Unreadabl
 use crate::PlanError;
 use crate::frames::{FrameMap, Stretch};
 use crate::graph::NodeId;
-use crate::plan::{Plan, request};
+use crate::plan::Plan;
 use crate::view::View;
 
 /// How much is copied at once, in bytes.
@@ -97,7 +97,7 @@ impl<F: Encode> Plan<F> {
     ) -> Result<(), PlanError> {
         let to_allocate: Vec<NodeId> = self.to_allocate().collect();
         for &id in &to_allocate {
-            let request = request(&self.graph, id);
+            let request = self.request(id);
             let out = PlanError::OutOfTables { needed: to_allocate.len(), got: reserved.len() };
             let table = tables.allocate(&request).ok_or(out)?;
             reserved.push((id, table, request));

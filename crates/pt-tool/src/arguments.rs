@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use pt_x86::Mode;
+use serde::{Deserialize, Serialize};
 
 use crate::open::Source;
 
@@ -62,6 +63,16 @@ pub(crate) enum Command {
     /// Draw the spaces side by side, coloured by rights, shared tables once
     #[command(after_help = "Examples:\n  pt picture guest.elf -o spaces.svg")]
     Picture(PictureArguments),
+    /// The same spaces with new tables, in a new image: each CPU's CR3 leads to its new root
+    #[command(
+        after_help = "Examples:\n  pt rebuild guest.elf -o new.elf --report new.json\n  pt rebuild guest.elf -o small.elf --frames compact --table-frames live"
+    )]
+    Rebuild(RebuildArguments),
+    /// Prove that the spaces of a new image are those of the old one, from the files alone
+    #[command(
+        after_help = "Examples:\n  pt verify guest.elf new.elf --report new.json\n  pt verify guest.elf.xz new.elf --report new.json"
+    )]
+    Verify(VerifyArguments),
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  pt completions bash > ~/.local/share/bash-completion/completions/pt"
@@ -92,7 +103,7 @@ pub(crate) struct ImageArguments {
 pub(crate) struct SpaceArguments {
     #[command(flatten)]
     pub(crate) image: ImageArguments,
-    /// A root (CR3), in order of primacy; repeatable. Default: each CPU's; for `walk`, `share`, `find` and `picture`, all that `roots` finds
+    /// A root (CR3), in order of primacy; repeatable. Default: each CPU's; for `walk`, `share`, `find`, `picture` and `rebuild`, all that `roots` finds
     #[arg(long = "root", value_name = "HEX", value_parser = hex)]
     pub(crate) roots: Vec<u64>,
     /// Virtual addresses to look at, both ends included
@@ -185,6 +196,98 @@ pub(crate) struct PictureArguments {
     pub(crate) output: PathBuf,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct RebuildArguments {
+    #[command(flatten)]
+    pub(crate) all: AllSpacesArguments,
+    /// The image to write, as an ELF core
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) choices: Choices,
+    /// Say in JSON what became of what; `pt verify` reads it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Do not prove, before the image gets its name, that its spaces are those of the old one
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+}
+
+/// What a rebuild does where there is a choice.
+#[derive(Args, Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Choices {
+    /// Where what pages map goes
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Frames::Keep)]
+    pub(crate) frames: Frames,
+    /// What pages show that map the memory of old tables
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = TableFrames::Data)]
+    pub(crate) table_frames: TableFrames,
+    /// What happens to the sizes of pages
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Pages::Keep)]
+    pub(crate) pages: Pages,
+    /// What happens to entries that cannot be followed
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Faults::Refuse)]
+    pub(crate) faults: Faults,
+}
+
+/// Where what pages map goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Frames {
+    /// Nowhere, and all other memory stays too; tables go where nothing was
+    Keep,
+    /// To the lowest addresses, in the order of first use; memory that no page maps is left out
+    Compact,
+    /// As compact, and frames with equal bytes become one that cannot be written
+    Dedup,
+}
+
+/// What pages show that map the memory of old tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TableFrames {
+    /// The old bytes; the new tables are out of the guest's sight
+    Data,
+    /// The new tables, which the guest goes on editing
+    Live,
+}
+
+/// What happens to the sizes of pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pages {
+    /// They stay
+    Keep,
+    /// All become the smallest
+    Split,
+    /// Tables that one link leads to, and that map what one large page could, become that
+    Promote,
+}
+
+/// What happens to entries that cannot be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Faults {
+    /// Nothing is rebuilt
+    Refuse,
+    /// They become zero
+    Clear,
+    /// They stay as they are
+    Keep,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArguments {
+    #[command(flatten)]
+    pub(crate) old: Source,
+    /// The image that `pt rebuild` wrote
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+    /// The report that `pt rebuild` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: PathBuf,
+}
+
 /// Options that do not go together in a way that only the command can tell: exit status 2.
 #[derive(Debug)]
 pub(crate) struct WrongUsage(pub(crate) String);
@@ -206,14 +309,14 @@ fn frames(word: &str) -> Result<RangeInclusive<u64>, String> {
     if word.contains("..=") { range(word) } else { hex(word).map(|at| at..=at) }
 }
 
-fn paged_mode(word: &str) -> Result<Mode, String> {
+pub(crate) fn paged_mode(word: &str) -> Result<Mode, String> {
     match word.parse() {
         Ok(Mode::Unpaged) | Err(_) => Err("one of 2level, pae, 4level, 5level".to_owned()),
         Ok(mode) => Ok(mode),
     }
 }
 
-fn hex(word: &str) -> Result<u64, String> {
+pub(crate) fn hex(word: &str) -> Result<u64, String> {
     let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
     let digits = digits.replace('_', "");
     if digits.starts_with(['+', '-']) {

@@ -5,18 +5,18 @@ use std::ops::RangeInclusive;
 use anyhow::{Context, bail};
 use pt_core::{Format, Geometry, Memory};
 use pt_image::Image;
-use pt_vcpu::{FoundRoot, Machine, Registers, RootsLimits, find_roots};
+use pt_vcpu::{FoundRoot, RootsLimits, find_roots};
 use pt_x86::{Cr4, Efer, Mode};
 
 use crate::arguments::{AllSpacesArguments, SpaceArguments};
-use crate::paging::{Paging, with_format};
+use crate::paging::{Paging, Reading, with_format};
 use crate::progress::Progress;
 
 /// An opened image, its tables' format, the roots and the range to look at.
 #[derive(Debug)]
 pub(crate) struct Guest {
     pub(crate) image: Image,
-    pub(crate) mode: Mode,
+    pub(crate) reading: Reading,
     pub(crate) paging: Paging,
     /// As CR3 holds them.
     pub(crate) roots: Vec<u64>,
@@ -41,7 +41,8 @@ impl Guest {
     /// As [`open`](Self::open), of an image that was opened already.
     pub(crate) fn of_image(image: Image, arguments: &SpaceArguments) -> anyhow::Result<Self> {
         let (mode, of_cpus) = mode_and_roots(&image, arguments.image.mode)?;
-        let paging = paging(mode, &image, arguments);
+        let reading = reading(mode, &image, arguments);
+        let paging = reading.paging();
         let roots =
             if arguments.roots.is_empty() { distinct(of_cpus, paging) } else { arguments.roots.clone() };
         if roots.is_empty() {
@@ -50,7 +51,8 @@ impl Guest {
                 image.path().display()
             );
         }
-        Ok(Self { image, mode, paging, roots, range: arguments.range.clone().unwrap_or(0..=u64::MAX) })
+        let range = arguments.range.clone().unwrap_or(0..=u64::MAX);
+        Ok(Self { image, reading, paging, roots, range })
     }
 
     /// An error if a root cannot be read: for commands that would have nothing to say about its space.
@@ -107,18 +109,16 @@ fn distinct(mut roots: Vec<u64>, paging: Paging) -> Vec<u64> {
     roots
 }
 
-/// The format of tables in that mode: what the CPU's registers leave open, and what the command line overrides.
-pub(crate) fn paging(mode: Mode, image: &Image, arguments: &SpaceArguments) -> Paging {
+/// How tables in that mode are read: what the CPU's registers leave open, and what the command line overrides.
+pub(crate) fn reading(mode: Mode, image: &Image, arguments: &SpaceArguments) -> Reading {
     let cpu = image.cpus().first();
-    let mut control = cpu.map(pt_image::Cpu::control_registers).unwrap_or_default();
     // Without CPU state both are on; so is NXE in an image that does not record EFER.
-    control.cr4.set(Cr4::PAGE_SIZE_EXTENSIONS, !arguments.no_pse && cpu.is_none_or(pages_of_4_mib));
+    let pse = !arguments.no_pse && cpu.is_none_or(pages_of_4_mib);
     let nx = cpu.and_then(|cpu| cpu.efer).is_none_or(|efer| efer.contains(Efer::NO_EXECUTE_ENABLE));
-    control.efer.set(Efer::NO_EXECUTE_ENABLE, !arguments.no_nx && nx);
+    let nx = !arguments.no_nx && nx;
     let strict_pdpte = arguments.strict || !(arguments.lenient || image.has_qemu_notes());
     let phys_bits = arguments.phys_bits.unwrap_or(pt_x86::MAX_PHYS_BITS);
-    let machine = Machine { phys_bits, strict_pdpte, ..Machine::default() };
-    Paging::of_mode(mode, &Registers::from(control), &machine)
+    Reading { mode, phys_bits, nx, pse, strict_pdpte }
 }
 
 fn pages_of_4_mib(cpu: &pt_image::Cpu) -> bool {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It opens what `pt-image` reads, finds mode and roots, and prints what `pt-core` finds: totals, pages, ranges, sharing,
-//! differences, pictures. `pt help` lists the commands. It does not read live memory, change page tables, or know the
-//! structures of any operating system.
+//! differences, pictures; and it writes images that `pt-rebuild` made new tables for. `pt help` lists the commands. It does
+//! not read live memory, change an image in place, or know the structures of any operating system.
 //!
 //! Each command is a module of [`commands`]; [`guest`] opens the image and decides mode and roots; [`paging`] turns a
 //! mode into a format; [`output`] owns standard output.
@@ -21,7 +21,9 @@ mod open;
 mod output;
 mod paging;
 mod progress;
+mod report;
 mod show;
+mod whole;
 
 use std::process::ExitCode;
 
@@ -57,6 +59,8 @@ fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
         Command::Find(arguments) => commands::find::run(&arguments, out),
         Command::Diff(arguments) => commands::diff::run(&arguments, out),
         Command::Picture(arguments) => commands::picture::run(&arguments, out),
+        Command::Rebuild(arguments) => commands::rebuild::run(&arguments, out),
+        Command::Verify(arguments) => commands::verify::run(&arguments, out),
         Command::Completions { shell } => commands::manual::completions(shell, out),
         Command::Man { command } => commands::manual::page(command.as_deref(), out),
     }

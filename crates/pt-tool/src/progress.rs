@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use pt_core::{Memory, Unreadable};
 
 /// Memory is counted off in pieces of this size.
 const PIECE: u64 = 64 << 20;
@@ -16,7 +17,11 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar over that memory; none where it is small.
     pub(crate) fn over(memory: &[RangeInclusive<u64>]) -> Self {
-        let bytes = memory.iter().map(|range| range.end() - range.start() + 1).sum();
+        Self::bytes(memory.iter().map(|range| range.end() - range.start() + 1).sum())
+    }
+
+    /// A bar over so many bytes; none where they are few.
+    pub(crate) fn bytes(bytes: u64) -> Self {
         let bar = if bytes > 8 * PIECE { ProgressBar::new(bytes) } else { ProgressBar::hidden() };
         // The template is a constant; were it refused, the default style would do.
         let style =
@@ -30,6 +35,40 @@ impl Progress {
         ranges: impl IntoIterator<Item = RangeInclusive<u64>>,
     ) -> impl Iterator<Item = RangeInclusive<u64>> {
         ranges.into_iter().flat_map(pieces).inspect(|piece| self.bar.inc(piece.end() - piece.start() + 1))
+    }
+
+    /// Counts bytes off.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    /// The same memory, each piece that is read counted. Entries of tables are not.
+    pub(crate) fn watch<'a, M: ?Sized>(&'a self, memory: &'a M) -> Watched<'a, M> {
+        Watched { memory, progress: self }
+    }
+}
+
+/// Memory whose reads show how far something is.
+#[derive(Debug)]
+pub(crate) struct Watched<'a, M: ?Sized> {
+    memory: &'a M,
+    progress: &'a Progress,
+}
+
+impl<M: Memory + ?Sized> Memory for Watched<'_, M> {
+    type Buffer = M::Buffer;
+
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        self.progress.add(into.len() as u64);
+        self.memory.read(address, into)
+    }
+
+    fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
+        self.memory.lend(address, len).inspect(|lent| self.progress.add(lent.len() as u64))
+    }
+
+    fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
+        self.memory.read_entry(address, width)
     }
 }
 

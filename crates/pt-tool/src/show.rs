@@ -20,6 +20,15 @@ impl fmt::Display for Size {
     }
 }
 
+/// How many spaces.
+pub(crate) struct Spaces(pub(crate) u64);
+
+impl fmt::Display for Spaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, if self.0 == 1 { "space" } else { "spaces" })
+    }
+}
+
 /// The size of the pages that leaves at `level` map.
 pub(crate) fn page_size<F: Format>(level: Level) -> Size {
     Size(F::entry_span(level))

@@ -52,7 +52,13 @@ pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result
     same!(Pae);
     same!(FourLevel);
     same!(FiveLevel);
-    bail!("{} is {}, and {} is {}", before.image.path().display(), before.mode, path.display(), after.mode)
+    bail!(
+        "{} is {}, and {} is {}",
+        before.image.path().display(),
+        before.paging.mode(),
+        path.display(),
+        after.paging.mode()
+    )
 }
 
 fn side<'a, F>(format: &'a F, guest: &'a Guest, root: u64) -> Side<'a, F, pt_image::Image> {

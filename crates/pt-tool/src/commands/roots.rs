@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &RootsArguments, out: &mut Output) -> anyhow::Resul
     let limits = RootsLimits { roots: arguments.max_roots, ..RootsLimits::default() };
     for found in guest.find_roots(&limits)? {
         let reason = reason(&found, &guest, spaces.roots.is_empty());
-        writeln!(out, "{:#x} {} {reason}", found.root, guest.mode)?;
+        writeln!(out, "{:#x} {} {reason}", found.root, guest.paging.mode())?;
     }
     Ok(())
 }
@@ -38,7 +38,7 @@ fn rank(arguments: &RootsArguments, image: &Image, out: &mut Output) -> anyhow::
         Some(mode) => vec![mode],
         None => vec![Mode::TwoLevel, Mode::Pae, Mode::FourLevel, Mode::FiveLevel],
     };
-    let modes: Vec<_> = modes.into_iter().map(|mode| guest::paging(mode, image, &spaces)).collect();
+    let modes: Vec<_> = modes.into_iter().map(|mode| guest::reading(mode, image, &spaces).paging()).collect();
     let held = image.ranges().filter(|range| range.held > 0);
     let exists: Vec<_> = held.map(|range| range.start..=range.start + (range.held - 1)).collect();
     let searched = image.content_ranges();

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &TranslateArguments, out: &mut Output) -> anyhow::R
 }
 
 fn print<F: Format>(format: &F, guest: &Guest, root: u64, va: u64, out: &mut Output) -> io::Result<()> {
-    let heading = format!("{va:#x} in root {root:#x} ({})", guest.mode);
+    let heading = format!("{va:#x} in root {root:#x} ({})", guest.paging.mode());
     writeln!(out, "{}", out.tone(Tone::Heading, heading))?;
     if !guest.range.contains(&va) {
         return writeln!(out, "  {}", out.tone(Tone::Muted, "outside --range, not looked at"));

@@ -75,7 +75,7 @@ impl Picture<'_> {
             "{}: {} spaces, {}. Addresses ascend downwards, folded where no space has anything, rounded to {}.",
             self.guest.image.path().display(),
             self.columns.len(),
-            self.guest.mode,
+            self.guest.paging.mode(),
             Size(self.axis.grain),
         );
         document = document.add(Text::new(caption).set("x", 10).set("y", 18).set("font-size", 13));

@@ -21,7 +21,7 @@ pub(super) fn print<F: Format>(
     let pages = columns(sizes.iter().map(|&level| page_size::<F>(level)));
     let heading = format!(
         "{:<18} {:>7} {:>7} {:>7} {:>7} {:>7}{pages} {:>20}",
-        format!("root ({})", guest.mode),
+        format!("root ({})", guest.paging.mode()),
         "owned",
         "shared",
         "links",
@@ -120,7 +120,7 @@ pub(super) fn print_json<F: Format>(
         let line = SpaceLine {
             space,
             root: format!("{root:#x}"),
-            mode: guest.mode.name(),
+            mode: guest.paging.mode().name(),
             tables_owned: counts.tables_owned,
             tables_shared: counts.tables_shared,
             another_space: counts.another_space,
