@@ -114,7 +114,7 @@ static void shared_pages(void)
                 stop("round %u space %u: the mark changed", round, space);
 }
 
-/* Exchanges the frames of two pages in the shared page table; the pages keep all other bits. */
+/* Exchanges the frames of two pages in the shared page table, and sees it through every link. */
 static void exchange(void)
 {
         volatile entry *pages = table(shared_table(1));
@@ -127,6 +127,11 @@ static void exchange(void)
                         flush(shared(level, AGAIN(level), page));
                 }
         safe_after_edit();
+        for (unsigned level = 2; level <= LEVELS; level++)
+                for (unsigned page = LEFT; page <= RIGHT; page++) {
+                        mix(words(shared(level, SHARED, page))[round % WORDS]);
+                        mix(words(shared(level, AGAIN(level), page))[round % WORDS]);
+                }
 }
 
 /* Space 0 lends its own page to the table without entries, space 1 reads it there, space 2 takes it back. */

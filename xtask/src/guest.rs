@@ -1,13 +1,14 @@
 //! `cargo xtask guest`: a running guest that edits its own tables goes on in another machine.
 //!
 //! The guest (guest/, a program in C) has several spaces that share tables; it reads, writes and edits, and prints a checksum
-//! after each. It is stopped in the middle of that and dumped, and the dump is loaded into a new machine, where it has to
-//! go on as if nothing had happened.
+//! after each. It is stopped in the middle of that and dumped; its spaces are rebuilt with all frames moved, loaded into a
+//! new machine, and have to go on as if nothing had happened.
 
 mod core;
 mod graph;
 mod machine;
 mod model;
+mod moved;
 mod program;
 
 use std::path::Path;
@@ -21,8 +22,9 @@ use crate::built::Built;
 use crate::tools;
 use core::Core;
 use graph::Counts;
-use machine::Machine;
+use machine::{Machine, Wrong};
 use model::Model;
+use moved::Moved;
 use program::Program;
 
 /// The name of a paging mode, its levels, and the bytes of a word.
@@ -50,7 +52,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
                 guest.moves(place, times).with_context(|| format!("guest {name}, stopped at {place}"))?;
         }
         let stops = STOPS.len();
-        println!("{name}: stopped at {stops} places, {lines} lines as expected, {:.1?}", start.elapsed());
+        println!("{name}: moved at {stops} places, {lines} lines as expected, {:.1?}", start.elapsed());
     }
     Ok(())
 }
@@ -69,31 +71,52 @@ struct Guest<'a> {
 impl Guest<'_> {
     /// Moves it from one machine to another. Returns how many lines it has printed in both.
     fn moves(&self, place: &str, times: usize) -> Result<usize> {
-        let file = |name: &str| self.directory.path().join(name);
         let mut expected = Model::new(self.levels);
-
-        let mut first = Machine::boot(&self.program)?;
-        first.run_to(self.program.symbol(place)?, times)?;
-        let mut lines = as_expected(&mut first, &mut expected)?;
-        first.dump(&file("stopped"))?;
-        let roots = self.roots(&mut first)?;
-        drop(first);
-        if place == BETWEEN_ROUNDS {
-            self.is_walked(&file("stopped"), &roots)?;
+        let mut machine = Machine::boot(&self.program)?;
+        machine.run_to(self.program.symbol(place)?, times)?;
+        let lines = as_expected(&mut machine, &mut expected)?;
+        let stopped = self.directory.path().join("stopped");
+        machine.dump(&stopped)?;
+        let roots = self.roots(&mut machine)?;
+        drop(machine);
+        let quiet = place == BETWEEN_ROUNDS;
+        if quiet {
+            self.is_walked(&stopped, &roots)?;
         }
 
-        let core = Core::read(&file("stopped"))?;
-        let mut second = Machine::boot(&self.program)?;
-        second.load(&core)?;
-        second.dump(&file("loaded"))?;
-        core.is_in(&Core::read(&file("loaded"))?, self.word).context("what was loaded")?;
-        second.write_words(self.program.symbol("space_roots")?, &roots, self.word)?;
+        let live = Moved::rebuild(self.pt, &stopped, &roots, "live")?;
+        let more = self.goes_on(&live, &mut expected)?;
+        if quiet {
+            self.stale_tables_are_noticed(&stopped, &roots, expected)?;
+        }
+        Ok(lines + more)
+    }
 
-        second.run_to(self.program.symbol(BETWEEN_ROUNDS)?, ROUNDS)?;
-        lines += as_expected(&mut second, &mut expected)?;
-        second.dump(&file("later"))?;
-        self.is_walked(&file("later"), &roots)?;
+    /// Loads it into a machine that has never seen it before, and lets it run. Returns how many lines it has printed.
+    fn goes_on(&self, moved: &Moved, expected: &mut Model) -> Result<usize> {
+        let mut machine = Machine::boot(&self.program)?;
+        machine.load(&Core::read(&moved.image)?, self.word)?;
+        machine.write_words(self.program.symbol("space_roots")?, &moved.roots, self.word)?;
+        machine.run_to(self.program.symbol(BETWEEN_ROUNDS)?, ROUNDS)?;
+        let lines = as_expected(&mut machine, expected)?;
+        let later = self.directory.path().join("later");
+        machine.dump(&later)?;
+        self.is_walked(&later, &moved.roots)?;
         Ok(lines)
+    }
+
+    /// That it does not go on if its pages show old tables as data: else that it goes on would say nothing.
+    fn stale_tables_are_noticed(&self, stopped: &Path, roots: &[u64], mut expected: Model) -> Result<()> {
+        match Moved::rebuild(self.pt, stopped, roots, "data") {
+            Ok(stale) => {
+                let noticed =
+                    self.goes_on(&stale, &mut expected).err().context("stale tables go unnoticed")?;
+                ensure!(noticed.is::<Wrong>(), "not by the guest: {noticed:#}");
+            }
+            // A link to the root itself is a link and a page at once, and cannot lead to both.
+            Err(refused) => ensure!(refused.to_string().contains("cannot become both"), "{refused:#}"),
+        }
+        Ok(())
     }
 
     /// The guest's own list of its roots.

@@ -63,7 +63,7 @@ const STEPS: [Step; 12] = [
     },
     Step {
         name: "guest",
-        about: "a running guest that edits its own tables goes on in another machine",
+        about: "a running guest that edits its own tables is rebuilt and goes on",
         run: guest::run,
     },
     Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },

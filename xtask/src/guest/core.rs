@@ -79,8 +79,14 @@ impl Core {
         places.filter(|(name, _)| !name.is_empty()).map(value).collect()
     }
 
-    /// That another core has the same state of the CPU and, at least, the same memory. Words of the guest have as many bytes.
-    pub(super) fn is_in(&self, other: &Self, word: usize) -> Result<()> {
+    /// Where the root of the space is that the CPU is in.
+    pub(super) fn cr3(&self) -> Result<u64> {
+        let registers = self.registers()?;
+        registers.into_iter().find_map(|(name, value)| (name == "cr3").then_some(value)).context("no cr3")
+    }
+
+    /// That another core has the same state of the CPU. Words of the guest have as many bytes.
+    pub(super) fn has_cpu_of(&self, other: &Self, word: usize) -> Result<()> {
         // A debugger writes CR2 with its sign extended, where 32-bit code does not see it.
         let mut cpus = [self.cpu.clone(), other.cpu.clone()];
         for cpu in &mut cpus {
@@ -88,10 +94,15 @@ impl Core {
         }
         let registers = || Ok::<_, anyhow::Error>((self.registers()?, other.registers()?));
         ensure!(cpus[0] == cpus[1], "the state of the CPU differs: {:x?}", registers()?);
-        for (address, bytes) in &self.memory {
-            for (at, page) in (*address..).step_by(PAGE).zip(bytes.chunks(PAGE)) {
-                let there = other.parts(at, at + page.len() as u64).next();
-                ensure!(there == Some((0, page)), "memory differs in the page at {at:#x}");
+        Ok(())
+    }
+
+    /// That the memory of another core within `start..end` is there too.
+    pub(super) fn has_memory_of(&self, other: &Self, start: u64, end: u64) -> Result<()> {
+        for (at, bytes) in other.parts(start, end) {
+            for (at, page) in (start + at as u64..).step_by(PAGE).zip(bytes.chunks(PAGE)) {
+                let here = self.parts(at, at + page.len() as u64).next();
+                ensure!(here == Some((0, page)), "memory differs in the page at {at:#x}");
             }
         }
         Ok(())

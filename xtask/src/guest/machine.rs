@@ -1,8 +1,9 @@
 //! A machine that runs the guest: booted, run to a place, dumped, and given memory and registers of another.
 
+use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -11,13 +12,25 @@ use super::program::Program;
 use crate::qemu::{Qemu, escaped};
 
 /// Memory, in MiB.
-const SIZE: u64 = 8;
+const SIZE: u64 = 12;
 
 /// Where it is: all but where the firmware lies over it.
 const MEMORY: [(u64, u64); 2] = [(0, 0xf_0000), (0x10_0000, SIZE << 20)];
 
 /// What memory holds where a core says nothing.
 const POISON: u8 = 0xcc;
+
+/// The guest has found something wrong, and said so.
+#[derive(Debug)]
+pub(super) struct Wrong(String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the guest says {:?}", self.0)
+    }
+}
+
+impl std::error::Error for Wrong {}
 
 /// A machine in which the guest has been booted.
 #[derive(Debug)]
@@ -52,7 +65,7 @@ impl Machine {
         let done = (0..times).try_for_each(|_| self.qemu.gdb.run_to(address));
         done.or_else(|error| {
             let wrong = self.heard()?.into_iter().find(|line| line.starts_with("wrong: "));
-            Err(wrong.map_or(error, |wrong| anyhow!("the guest says {wrong:?}")))
+            Err(wrong.map_or(error, |wrong| Wrong(wrong).into()))
         })
     }
 
@@ -73,8 +86,10 @@ impl Machine {
     }
 
     /// Replaces all memory, and all registers that a debugger can set. The others point to descriptors by addresses that
-    /// are the same in every machine that has booted the guest.
-    pub(super) fn load(&mut self, core: &Core) -> Result<()> {
+    /// are the same in every machine that has booted the guest: that it came to be the CPU of the core, a dump proves.
+    ///
+    /// Words of the guest have as many bytes.
+    pub(super) fn load(&mut self, core: &Core, word: usize) -> Result<()> {
         let gdb = &mut self.qemu.gdb;
         for (start, end) in MEMORY {
             let mut memory = vec![POISON; usize::try_from(end - start)?];
@@ -83,12 +98,17 @@ impl Machine {
             }
             gdb.write_physical(start, &memory)?;
         }
-        for (name, value) in core.registers()? {
+        // Control registers come last in a note, and have to come first here: descriptors are read through tables.
+        for (name, value) in core.registers()?.into_iter().rev() {
             if gdb.register(name)? != value {
                 gdb.set_register(name, value)?;
             }
         }
-        Ok(())
+        let path = self.directory.path().join("loaded");
+        self.dump(&path)?;
+        let loaded = Core::read(&path)?;
+        loaded.has_cpu_of(core, word)?;
+        MEMORY.into_iter().try_for_each(|(start, end)| loaded.has_memory_of(core, start, end))
     }
 
     /// Writes words of so many bytes where the CPU would.

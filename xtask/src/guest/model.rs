@@ -100,6 +100,15 @@ impl Model {
         }
     }
 
+    fn exchange(&mut self, sum: &mut Sum) {
+        std::mem::swap(&mut self.left, &mut self.right);
+        let word = self.round as usize % WORDS;
+        let (left, right) = (self.left[word], self.right[word]);
+        for _ in 2..=self.levels {
+            sum.mix(&[left, left, right, right]);
+        }
+    }
+
     fn lent_page(&mut self, sum: &mut Sum) {
         match self.space {
             1 => sum.mix(&self.own[0]),
@@ -131,7 +140,7 @@ impl Iterator for Model {
         let mut sum = Sum::default();
         self.own_page(&mut sum);
         self.shared_pages(&mut sum);
-        std::mem::swap(&mut self.left, &mut self.right);
+        self.exchange(&mut sum);
         self.lent_page(&mut sum);
         self.large_page(&mut sum);
         self.common_frame(&mut sum);
