@@ -36,10 +36,10 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  pt tlb guest.elf | head\n  pt tlb guest.elf --root 0x6168000 --range 0xffff800000000000..="
     )]
-    Tlb(SpaceArguments),
+    Tlb(PagesArguments),
     /// Ranges with equal effective rights, in the columns of QEMU's `info mem`
     #[command(after_help = "Examples:\n  pt mem guest.elf\n  pt mem guest.elf --range 0..=0x7fffffffffff")]
-    Mem(SpaceArguments),
+    Mem(PagesArguments),
     /// Translate addresses, showing the entry of every level
     #[command(
         after_help = "Examples:\n  pt translate guest.elf 0xffffffff81000000\n  pt translate guest.elf --root 0x6036000 400000 401000"
@@ -55,7 +55,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  pt find guest.elf 0x3307000\n  pt find guest.elf 0x3300000..=0x33fffff"
     )]
     Find(FindArguments),
-    /// Where two spaces differ: two images, or two roots of one
+    /// Where two spaces differ, accessed and dirty bits aside: two images, or two roots of one
     #[command(
         after_help = "Examples:\n  pt diff before.elf after.elf\n  pt diff guest.elf --root 0x6168000 --root 0x6036000"
     )]
@@ -126,6 +126,17 @@ pub(crate) struct SpaceArguments {
     pub(crate) lenient: bool,
 }
 
+/// What commands take that go through all pages, by all paths.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PagesArguments {
+    #[command(flatten)]
+    pub(crate) spaces: SpaceArguments,
+    /// How many pages to go through (for `mem`, runs of alike ones): a hostile guest has more, by all paths, than there is
+    /// time
+    #[arg(long, value_name = "N", default_value_t = 1 << 30)]
+    pub(crate) max_pages: u64,
+}
+
 /// What commands take that look at all spaces together.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct AllSpacesArguments {
@@ -185,6 +196,9 @@ pub(crate) struct DiffArguments {
     /// The other image. Without it, two roots of the one image are compared
     #[arg(value_name = "OTHER")]
     pub(crate) after: Option<PathBuf>,
+    /// How many tables may be read: a hostile guest has more pairs of tables than there is time
+    #[arg(long, value_name = "N", default_value_t = 1 << 22)]
+    pub(crate) max_tables: u64,
 }
 
 #[derive(Args, Debug)]

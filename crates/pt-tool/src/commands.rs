@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod diff;
+mod expand;
 pub(crate) mod find;
 pub(crate) mod info;
 pub(crate) mod manual;

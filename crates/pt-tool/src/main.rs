@@ -35,8 +35,10 @@ use crate::output::{Output, is_broken_pipe};
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = Output::stdout();
-    let result = run(arguments.command, &mut out).and_then(|()| Ok(out.finish()?));
-    match result {
+    let done = run(arguments.command, &mut out);
+    // What was found before something went wrong comes first.
+    let written = out.finish();
+    match done.and_then(|()| Ok(written?)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads our output has read enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -84,6 +84,47 @@ impl fmt::Display for Letters {
     }
 }
 
+/// The attributes of a page that are neither rights nor written by the hardware, by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Attributes(EntryFlags);
+
+impl Attributes {
+    /// Of attributes in the layout of a level-1 entry.
+    pub(crate) fn of(attributes: u64) -> Self {
+        let others = EntryFlags::PRESENT
+            | EntryFlags::WRITABLE
+            | EntryFlags::USER
+            | EntryFlags::NO_EXECUTE
+            | EntryFlags::ACCESSED
+            | EntryFlags::DIRTY;
+        Self(EntryFlags::from_bits_retain(attributes) - others)
+    }
+}
+
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: [(EntryFlags, &str); 4] = [
+            (EntryFlags::WRITE_THROUGH, "PWT"),
+            (EntryFlags::CACHE_DISABLE, "PCD"),
+            (EntryFlags::PAT, "PAT"),
+            (EntryFlags::GLOBAL, "G"),
+        ];
+        let mut rest = self.0;
+        let mut words = Vec::new();
+        for (flag, name) in NAMED.into_iter().filter(|&(flag, _)| self.0.contains(flag)) {
+            rest -= flag;
+            words.push(name.to_owned());
+        }
+        let key =
+            (rest & EntryFlags::PROTECTION_KEY).bits() >> EntryFlags::PROTECTION_KEY.bits().trailing_zeros();
+        rest -= EntryFlags::PROTECTION_KEY;
+        words.extend((key != 0).then(|| format!("key {key}")));
+        words.extend((!rest.is_empty()).then(|| format!("software {:#x}", rest.bits())));
+        f.write_str(if words.is_empty() { "none" } else { "" })?;
+        f.write_str(&words.join(" "))
+    }
+}
+
 /// Faults met by a command whose columns have no place for them: one line on standard error, at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
@@ -118,6 +159,14 @@ mod tests {
         assert_eq!(Size(4096).to_string(), "4 KiB");
         assert_eq!(Size(3 << 29).to_string(), "1536 MiB");
         assert_eq!(Size(4097).to_string(), "4097 B");
+    }
+
+    #[test]
+    fn attributes_have_names() {
+        let of = |bits| Attributes::of(bits).to_string();
+        assert_eq!(of(0x8000_0000_0000_0067), "none");
+        assert_eq!(of(0x198), "PWT PCD PAT G");
+        assert_eq!(of(5 << 59 | 1 << 58 | 0x200), "key 5 software 0x400000000000200");
     }
 
     #[test]

@@ -1,20 +1,20 @@
 //! `pt diff`: where two spaces differ: two images, or two roots of one.
+//!
+//! What is compared is where addresses lead, with which rights and which other attributes. Accessed and dirty bits, which the
+//! hardware writes by itself, are left out; so is what pages contain. Lines are written as differences are found.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 
-use anyhow::bail;
-use pt_core::{Difference, Finding, Format, Geometry, Mapped, Scope, Side, compare};
+use anyhow::{Context, bail};
+use pt_core::{Difference, Encode, Finding, Geometry, Mapped, Permissions, Scope, Side, compare};
 
 use crate::arguments::{DiffArguments, wrong_usage};
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::{Paging, with_format};
-use crate::show::{Rights, Size};
-
-/// How many tables a comparison may read: far beyond any real guest, and seconds of work.
-const MOST_TABLES: u64 = 1 << 22;
+use crate::show::{Attributes, Rights, Size};
 
 pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result<()> {
     let before = Guest::open(&arguments.spaces)?.with_readable_roots()?;
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result
         };
         return with_format!(before.paging, |format| {
             let sides = (side(&format, &before, one), side(&format, &before, other));
-            print(sides.0, sides.1, true, &before.range, out)
+            print(sides.0, sides.1, true, arguments, out)
         });
     };
     let mut of_after = arguments.spaces.clone();
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result
                     side(&one, &before, roots.0),
                     side(&other, &after, roots.1),
                     false,
-                    &before.range,
+                    arguments,
                     out,
                 );
             }
@@ -65,75 +65,115 @@ fn side<'a, F>(format: &'a F, guest: &'a Guest, root: u64) -> Side<'a, F, pt_ima
     Side { format, memory: &guest.image, root }
 }
 
-fn print<F: Format<Rights: std::hash::Hash>>(
+fn print<F: Encode<Rights: std::hash::Hash>>(
     before: Side<'_, F, pt_image::Image>,
     after: Side<'_, F, pt_image::Image>,
     same_memory: bool,
-    range: &RangeInclusive<u64>,
+    arguments: &DiffArguments,
     out: &mut Output,
 ) -> anyhow::Result<()> {
-    let scope = Scope { range: range.clone(), same_memory, limit: MOST_TABLES };
-    let mut report = Report { open: None, failed: None, range, out };
-    let compared = compare(before, after, &scope, |_, _| true, |finding| report.take::<F>(&finding));
-    report.close::<F>();
+    let range = arguments.spaces.range.clone().unwrap_or(0..=u64::MAX);
+    let scope = Scope { range: range.clone(), same_memory, limit: arguments.max_tables };
+    let formats = (before.format, after.format);
+    let alike = |one: &_, other: &_| attributes(formats.0, one) == attributes(formats.1, other);
+    let mut report = Report { formats, open: None, failed: None, range, out };
+    let compared = compare(before, after, &scope, alike, |finding| report.take(&finding));
+    report.close();
     let failed = report.failed.take();
-    compared?;
+    compared.context("the rest was not compared (--max-tables)")?;
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
+/// What of a page's attributes can differ while its address and rights do not.
+fn attributes<F: Encode>(format: &F, mapped: &Mapped<F::Rights>) -> Attributes {
+    match *mapped {
+        Mapped::Page { raw, level, .. } => Attributes::of(format.attributes(level, raw)),
+        _ => Attributes::default(),
+    }
+}
+
 /// Joins neighbouring differences of one kind, and prints them as they are found.
-struct Report<'o, R> {
-    open: Option<Difference<R>>,
+struct Report<'o, F: Encode> {
+    formats: (&'o F, &'o F),
+    open: Option<Difference<F::Rights>>,
     /// The first error of printing; nothing is printed after it.
     failed: Option<io::Error>,
     /// What lies outside is not printed.
-    range: &'o RangeInclusive<u64>,
+    range: RangeInclusive<u64>,
     out: &'o mut Output,
 }
 
-impl<R: pt_core::Permissions> Report<'_, R> {
-    fn take<F: Format<Rights = R>>(&mut self, finding: &Finding<R>) {
+impl<F: Encode> Report<'_, F> {
+    fn take(&mut self, finding: &Finding<F::Rights>) {
         let (Finding::Difference(Difference { va, last, .. }) | Finding::Repetition { va, last, .. }) =
             *finding;
         if last < *self.range.start() || va > *self.range.end() {
             return;
         }
         match *finding {
-            Finding::Difference(next) => match &mut self.open {
-                Some(open) if continues::<R>(open, &next) => open.last = next.last,
+            Finding::Difference(next) => match self.open {
+                Some(open) if self.continues(&open, &next) => {
+                    self.open = Some(Difference { last: next.last, ..open });
+                }
                 _ => {
-                    self.close::<F>();
+                    self.close();
                     self.open = Some(next);
                 }
             },
             Finding::Repetition { va, last, like } => {
-                self.close::<F>();
+                self.close();
                 self.print(&format!("{}  as from {like:016x} on", stretch(va, last)), Tone::Muted);
             }
         }
     }
 
-    fn close<F: Format<Rights = R>>(&mut self) {
+    fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
+        let sides = (Shown(open.before), Shown(open.after));
         let (word, what) = match (open.before, open.after) {
-            (before @ Mapped::Fault(_), after) | (before, after @ Mapped::Fault(_)) => {
-                ("fault   ", format!("{} -> {}", Shown(before), Shown(after)))
+            (Mapped::Fault(_), _) | (_, Mapped::Fault(_)) => {
+                ("fault   ", format!("{} -> {}", sides.0, sides.1))
             }
-            (Mapped::Absent { .. }, after) => ("appeared", Shown(after).to_string()),
-            (before, Mapped::Absent { .. }) => ("gone    ", Shown(before).to_string()),
+            (Mapped::Absent { .. }, _) => ("appeared", sides.1.to_string()),
+            (_, Mapped::Absent { .. }) => ("gone    ", sides.0.to_string()),
             (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: to, rights: become_, .. }) => {
-                let word = match (pa == to, rights == become_) {
-                    (true, _) => "rights  ",
-                    (false, true) => "moved   ",
-                    (false, false) => "replaced",
-                };
-                (word, format!("{} -> {}", Shown(open.before), Shown(open.after)))
+                let (one, other) = self.attributes(&open);
+                let become_same = rights == become_;
+                let also = if one == other { String::new() } else { format!("; {one} -> {other}") };
+                match (pa == to, become_same) {
+                    (true, true) => ("attributes", format!("{}: {one} -> {other}", sides.0)),
+                    (true, false) => ("rights  ", format!("{} -> {}{also}", sides.0, sides.1)),
+                    (false, true) => ("moved   ", format!("{} -> {}{also}", sides.0, sides.1)),
+                    (false, false) => ("replaced", format!("{} -> {}{also}", sides.0, sides.1)),
+                }
             }
         };
         let fault = word.starts_with("fault");
         let line = format!("{}  {word} {what}", stretch(open.va, open.last));
         self.print(&line, if fault { Tone::Fault } else { Tone::Plain });
         debug_assert!(F::is_canonical(open.va), "addresses are canonical");
+    }
+
+    fn attributes(&self, of: &Difference<F::Rights>) -> (Attributes, Attributes) {
+        (attributes(self.formats.0, &of.before), attributes(self.formats.1, &of.after))
+    }
+
+    /// Whether `next` goes on where `open` ends, on both sides, and would be said in the same words.
+    fn continues(&self, open: &Difference<F::Rights>, next: &Difference<F::Rights>) -> bool {
+        let len = (open.last - open.va).wrapping_add(1);
+        let goes_on = |before: &Mapped<F::Rights>, after: &Mapped<F::Rights>| match (before, after) {
+            (Mapped::Absent { .. }, Mapped::Absent { .. }) => true,
+            (Mapped::Fault(one), Mapped::Fault(other)) => one == other,
+            (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: next, rights: others, .. }) => {
+                pa.wrapping_add(len) == *next && rights == others
+            }
+            _ => false,
+        };
+        let changed = |(one, other)| if one == other { None } else { Some((one, other)) };
+        open.last.wrapping_add(1) == next.va
+            && goes_on(&open.before, &next.before)
+            && goes_on(&open.after, &next.after)
+            && changed(self.attributes(open)) == changed(self.attributes(next))
     }
 
     fn print(&mut self, line: &str, tone: Tone) {
@@ -148,26 +188,10 @@ fn stretch(va: u64, last: u64) -> String {
     format!("{va:016x}..={last:016x} {:>9}", Size((last - va).saturating_add(1)))
 }
 
-/// Whether `next` goes on where `open` ends, on both sides.
-fn continues<R: PartialEq>(open: &Difference<R>, next: &Difference<R>) -> bool {
-    let len = (open.last - open.va).wrapping_add(1);
-    let goes_on = |before: &Mapped<R>, after: &Mapped<R>| match (before, after) {
-        (Mapped::Absent { .. }, Mapped::Absent { .. }) => true,
-        (Mapped::Fault(one), Mapped::Fault(other)) => one == other,
-        (Mapped::Page { pa, rights, .. }, Mapped::Page { pa: next, rights: others, .. }) => {
-            pa.wrapping_add(len) == *next && rights == others
-        }
-        _ => false,
-    };
-    open.last.wrapping_add(1) == next.va
-        && goes_on(&open.before, &next.before)
-        && goes_on(&open.after, &next.after)
-}
-
 /// One side of a difference.
 struct Shown<R>(Mapped<R>);
 
-impl<R: pt_core::Permissions> fmt::Display for Shown<R> {
+impl<R: Permissions> fmt::Display for Shown<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Mapped::Absent { .. } => write!(f, "nothing"),

@@ -2,58 +2,38 @@
 
 use std::io::{self, Write};
 
-use pt_core::{Event, Format, Geometry, Leaf, Leaves, Options, Permissions, Recording, Space, Walk};
+use pt_core::{Format, Geometry, Leaf, Leaves, Permissions};
 
-use crate::arguments::SpaceArguments;
+use super::expand;
+use crate::arguments::PagesArguments;
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::with_format;
-use crate::show::Faults;
 
-pub(crate) fn run(arguments: &SpaceArguments, out: &mut Output) -> anyhow::Result<()> {
-    let guest = Guest::open(arguments)?.with_readable_roots()?;
-    with_format!(guest.paging, |format| print(format, &guest, out))
+pub(crate) fn run(arguments: &PagesArguments, out: &mut Output) -> anyhow::Result<()> {
+    let guest = Guest::open(&arguments.spaces)?.with_readable_roots()?;
+    with_format!(guest.paging, |format| print(format, &guest, arguments, out))
 }
 
-fn print<F: Format>(format: F, guest: &Guest, out: &mut Output) -> anyhow::Result<()> {
+fn print<F: Format>(
+    format: F,
+    guest: &Guest,
+    arguments: &PagesArguments,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let mut open: Option<Stretch> = None;
     let leaves = Leaves::RunsIgnoringAccessedDirty;
-    let options = Options { range: guest.range.clone(), leaves, ..Options::default() };
-    let walk = Walk::new(format.clone(), &guest.image, &guest.roots, options);
-    let recording = Recording::new(format, walk)?;
-    let mut faults = Faults::default();
-    for (space, root) in guest.roots.iter().enumerate() {
-        if guest.roots.len() > 1 {
-            writeln!(out, "# root {root:#x}")?;
+    expand::pages(format, guest, leaves, arguments, out, |page, out| {
+        let next = page.map(|page| Stretch::of::<F>(&page));
+        if let (Some(stretch), Some(next)) = (&mut open, &next)
+            && stretch.joins(next)
+        {
+            stretch.end = next.end;
+            stretch.dangerous |= next.dangerous;
+            return Ok(());
         }
-        let mut open: Option<Stretch> = None;
-        for event in recording.expand(space as Space) {
-            let leaf = match event {
-                Event::Leaf(leaf) => leaf,
-                Event::Fault(fault) => {
-                    faults.count(&fault);
-                    continue;
-                }
-                _ => continue,
-            };
-            let next = Stretch::of::<F>(&leaf);
-            match &mut open {
-                Some(stretch) if stretch.joins(&next) => {
-                    stretch.end = next.end;
-                    stretch.dangerous |= next.dangerous;
-                }
-                _ => {
-                    if let Some(stretch) = open.replace(next) {
-                        stretch.print::<F>(out)?;
-                    }
-                }
-            }
-        }
-        if let Some(stretch) = open {
-            stretch.print::<F>(out)?;
-        }
-    }
-    faults.tell(guest);
-    Ok(())
+        std::mem::replace(&mut open, next).map_or(Ok(()), |stretch| stretch.print::<F>(out))
+    })
 }
 
 /// Neighbouring pages with equal rights. Addresses are without sign extension, so that the two halves of a space are

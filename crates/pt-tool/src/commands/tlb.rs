@@ -1,42 +1,33 @@
 //! `pt tlb`: one line per mapped page, in the columns of QEMU's `info tlb`.
 //!
-//! Every path has its lines, so aliases are expanded. A guest can have billions of paths over a few tables; lines are
-//! written as they are found.
+//! Every path has its lines, so aliases are expanded; lines are written as they are found.
 
 use std::io::{self, Write};
 
-use pt_core::{Event, Format, Leaf, Options, Recording, Space, Walk};
+use pt_core::{Format, Leaf, Leaves};
 
-use crate::arguments::SpaceArguments;
+use super::expand;
+use crate::arguments::PagesArguments;
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::with_format;
-use crate::show::{Faults, Letters};
+use crate::show::Letters;
 
-pub(crate) fn run(arguments: &SpaceArguments, out: &mut Output) -> anyhow::Result<()> {
-    let guest = Guest::open(arguments)?.with_readable_roots()?;
-    with_format!(guest.paging, |format| print(format, &guest, out))
+pub(crate) fn run(arguments: &PagesArguments, out: &mut Output) -> anyhow::Result<()> {
+    let guest = Guest::open(&arguments.spaces)?.with_readable_roots()?;
+    with_format!(guest.paging, |format| print(format, &guest, arguments, out))
 }
 
-fn print<F: Format>(format: F, guest: &Guest, out: &mut Output) -> anyhow::Result<()> {
-    let options = Options { range: guest.range.clone(), ..Options::default() };
-    let walk = Walk::new(format.clone(), &guest.image, &guest.roots, options);
-    let recording = Recording::new(format, walk)?;
-    let mut faults = Faults::default();
-    for (space, root) in guest.roots.iter().enumerate() {
-        if guest.roots.len() > 1 {
-            writeln!(out, "# root {root:#x}")?;
-        }
-        for event in recording.expand(space as Space) {
-            match event {
-                Event::Leaf(leaf) => line::<F>(&leaf, out)?,
-                Event::Fault(fault) => faults.count(&fault),
-                _ => {}
-            }
-        }
-    }
-    faults.tell(guest);
-    Ok(())
+fn print<F: Format>(
+    format: F,
+    guest: &Guest,
+    arguments: &PagesArguments,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    expand::pages(format, guest, Leaves::Each, arguments, out, |page, out| match page {
+        Some(page) => line::<F>(&page, out),
+        None => Ok(()),
+    })
 }
 
 /// `va: pa XGPDACTUW`, both addresses of 16 digits.

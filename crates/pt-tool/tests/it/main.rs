@@ -2,6 +2,7 @@
 
 mod commands;
 mod corpus;
+mod hostile;
 mod oracle;
 mod readme;
 mod roots;
