@@ -11,7 +11,12 @@ use crate::open::Source;
 
 /// Walks, translates and compares the page tables of guest memory images.
 #[derive(Debug, Parser)]
-#[command(name = "pt", version, max_term_width = 100)]
+#[command(
+    name = "pt",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  pt info guest.elf                        what is in it\n  pt walk guest.elf                        every space, every table once\n  pt translate guest.elf ffffffff81000000  one address, entry by entry\n  pt diff before.elf after.elf             what has changed between two dumps\n  pt help walk                             what a command takes"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 use anyhow::{Context, bail};
 use pt_core::{Format, Geometry, Memory};
 use pt_image::Image;
-use pt_vcpu::{FoundRoot, RootsLimits, find_roots};
+use pt_vcpu::{FoundRoot, RootsError, RootsLimits, find_roots};
 use pt_x86::{Cr4, Efer, Mode};
 
 use crate::arguments::{AllSpacesArguments, SpaceArguments};
 use crate::paging::{Paging, Reading, with_format};
 use crate::progress::Progress;
+use crate::show::Quoted;
 
 /// An opened image, its tables' format, the roots and the range to look at.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Guest {
     pub(crate) fn open_all(arguments: &AllSpacesArguments) -> anyhow::Result<Self> {
         let mut guest = Self::open(&arguments.spaces)?;
         if arguments.spaces.roots.is_empty() && !arguments.cpu_roots {
-            guest.roots = guest.find_roots(&RootsLimits::default())?.iter().map(|found| found.root).collect();
+            guest.roots = guest.find_roots()?.iter().map(|found| found.root).collect();
         }
         Ok(guest)
     }
@@ -48,7 +49,7 @@ impl Guest {
         if roots.is_empty() {
             bail!(
                 "{}: no CPU state to take a root from; name one with --root (`pt roots` ranks candidates)",
-                image.path().display()
+                Quoted(image.path())
             );
         }
         let range = arguments.range.clone().unwrap_or(0..=u64::MAX);
@@ -61,20 +62,24 @@ impl Guest {
             let mut bytes = vec![0; root_bytes(&format)];
             for &root in &self.roots {
                 let read = self.image.read(format.root(root), &mut bytes);
-                read.with_context(|| format!("{}: root {root:#x}", self.image.path().display()))?;
+                read.with_context(|| format!("{}: root {root:#x}", Quoted(self.image.path())))?;
             }
         });
         Ok(self)
     }
 
     /// The roots that have the kernel part of those at hand, these included.
-    pub(crate) fn find_roots(&self, limits: &RootsLimits) -> anyhow::Result<Vec<FoundRoot>> {
+    fn find_roots(&self) -> anyhow::Result<Vec<FoundRoot>> {
+        self.search(&RootsLimits::default())?.with_context(|| Quoted(self.image.path()).to_string())
+    }
+
+    /// The same; at a limit, those that were found until then.
+    pub(crate) fn search(&self, limits: &RootsLimits) -> anyhow::Result<Result<Vec<FoundRoot>, RootsError>> {
         let searched = self.image.content_ranges();
         let progress = Progress::over(&searched);
-        let found = with_format!(self.paging, |format| {
+        Ok(with_format!(self.paging, |format| {
             find_roots(&format, &self.image, progress.of(searched), &self.roots, limits)
-        });
-        found.with_context(|| self.image.path().display().to_string())
+        }))
     }
 }
 
@@ -88,7 +93,7 @@ fn root_bytes<F: Format>(_: &F) -> usize {
 fn mode_and_roots(image: &Image, asked: Option<Mode>) -> anyhow::Result<(Mode, Vec<u64>)> {
     let cpus: Vec<_> = image.cpus().iter().map(|cpu| (cpu.control_registers().mode(), cpu.cr3)).collect();
     let paged = cpus.iter().map(|&(mode, _)| mode).find(|&mode| mode != Mode::Unpaged);
-    let path = image.path().display();
+    let path = Quoted(image.path());
     let mode = asked.or(paged).with_context(|| {
         let why = if cpus.is_empty() {
             "no CPU state to tell the paging mode from"

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::arguments::{self, Choices};
 use crate::paging::Reading;
+use crate::show::Quoted;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
@@ -84,8 +85,8 @@ pub(crate) struct Moved {
 impl Report {
     /// Reads a report.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        serde_json::from_slice(&text).with_context(|| format!("{} is no report of a rebuild", path.display()))
+        let text = std::fs::read(path).with_context(|| format!("{} cannot be read", Quoted(path)))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is no report of a rebuild", Quoted(path)))
     }
 
     pub(crate) fn to_json(&self) -> anyhow::Result<Vec<u8>> {

@@ -1,11 +1,25 @@
 //! How single things are printed, the same in every command.
 
 use std::fmt;
+use std::path::Path;
 
 use pt_core::{Fault, Format, Geometry, Level, Permissions};
 use pt_x86::EntryFlags;
 
 use crate::guest::Guest;
+
+/// A path in a message: in quotes, so that it is one line whatever the name, as in the messages of `pt-image`.
+pub(crate) struct Quoted<'a>(pub(crate) &'a Path);
+
+#[expect(
+    clippy::unnecessary_debug_formatting,
+    reason = "a name may contain control characters, which Debug escapes"
+)]
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
 
 /// A number of bytes in the largest unit that divides it.
 pub(crate) struct Size(pub(crate) u64);
@@ -140,7 +154,7 @@ impl Faults {
 
     pub(crate) fn tell(&self, guest: &Guest) {
         if let Some(first) = self.first {
-            let path = guest.image.path().display();
+            let path = Quoted(guest.image.path());
             eprintln!(
                 "pt: {path}: {} entries cannot be followed (see pt walk --events); first: {first}",
                 self.count

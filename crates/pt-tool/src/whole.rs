@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
 
+use crate::show::Quoted;
+
 /// A text that is written, under another name than the file's. Dropped without a commit, it is removed.
 #[derive(Debug)]
 pub(crate) struct Whole {
@@ -18,7 +20,7 @@ impl Whole {
     /// Writes a text beside the file. A link stays one: what it leads to is what is replaced.
     pub(crate) fn stage(path: &Path, text: &[u8]) -> anyhow::Result<Self> {
         if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-            bail!("{} is not a file", path.display());
+            bail!("{} is not a file", Quoted(path));
         }
         Self::beside(path, text).with_context(|| cannot_write(path))
     }
@@ -51,7 +53,7 @@ pub(crate) fn write(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 }
 
 fn cannot_write(path: &Path) -> String {
-    format!("{} cannot be written", path.display())
+    format!("{} cannot be written", Quoted(path))
 }
 
 /// Whether two paths lead to one file.

@@ -71,7 +71,7 @@ pub use integer::Integer;
 pub use paging::Paging;
 pub use registers::{Machine, Registers};
 #[cfg(feature = "alloc")]
-pub use roots::{FoundRoot, Reason, RootsError, RootsLimits, find_roots};
+pub use roots::{FoundRoot, Reason, RootsError, RootsLimit, RootsLimits, find_roots};
 #[cfg(feature = "alloc")]
 pub use roots::{RankLimits, RankedRoot, rank_roots};
 pub use space::Translation;

@@ -109,10 +109,20 @@ impl Default for RootsLimits {
     }
 }
 
+/// A search that stopped before its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct RootsError {
+    /// What was found until then, in the order of a whole result.
+    pub found: Vec<FoundRoot>,
+    /// Why it stopped.
+    pub cause: RootsLimit,
+}
+
 /// Why a search stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RootsError {
+pub enum RootsLimit {
     /// There are more roots than the limit allows.
     #[error("more than {limit} roots: the next is at {at:#x}, memory from there on was not searched")]
     TooManyRoots {
@@ -170,8 +180,10 @@ pub enum RootsError {
 ///
 /// # Errors
 ///
-/// - [`RootsError::TooManyRoots`]: there are more than the limit allows;
-/// - [`RootsError::TooManyDirectories`]: to tell PAE roots, more directories would have to be compared than the limit allows.
+/// [`RootsError`], with what was found until then, because of:
+///
+/// - [`RootsLimit::TooManyRoots`]: there are more than the limit allows;
+/// - [`RootsLimit::TooManyDirectories`]: to tell PAE roots, more directories would have to be compared than the limit allows.
 pub fn find_roots<F: Encode, M: Memory + ?Sized>(
     format: &F,
     memory: &M,
@@ -180,10 +192,8 @@ pub fn find_roots<F: Encode, M: Memory + ?Sized>(
     limits: &RootsLimits,
 ) -> Result<Vec<FoundRoot>, RootsError> {
     let mut search = Search::new(format, memory, given, limits);
-    for range in ranges {
-        search.range(&range)?;
-    }
-    search.finish()
+    let searched = ranges.into_iter().try_for_each(|range| search.range(&range));
+    search.finish(searched)
 }
 
 /// A search on its way.
@@ -273,14 +283,14 @@ impl<'a, F: Encode, M: Memory + ?Sized> Search<'a, F, M> {
         pair::is_pair(self.format, &mut self.reader, &mut self.another, (kernel, user))
     }
 
-    fn range(&mut self, range: &RangeInclusive<u64>) -> Result<(), RootsError> {
+    fn range(&mut self, range: &RangeInclusive<u64>) -> Result<(), RootsLimit> {
         let Self { format, limits, kinds, found, reader, another, .. } = self;
         if kinds.is_empty() {
             return Ok(());
         }
         let mut add = |root: u64, reason: Reason| {
             if found.len() >= limits.roots {
-                return Err(RootsError::TooManyRoots { limit: limits.roots, at: root });
+                return Err(RootsLimit::TooManyRoots { limit: limits.roots, at: root });
             }
             found.push(FoundRoot { root, reason });
             Ok(())
@@ -306,26 +316,14 @@ impl<'a, F: Encode, M: Memory + ?Sized> Search<'a, F, M> {
     }
 
     /// The user halves, and everything in order.
-    fn finish(mut self) -> Result<Vec<FoundRoot>, RootsError> {
+    fn finish(mut self, searched: Result<(), RootsLimit>) -> Result<Vec<FoundRoot>, RootsError> {
         // Given roots come first, so that of equal ones theirs is the reason that stays.
         let mut roots = core::mem::take(&mut self.known);
         roots.append(&mut self.found);
         roots.sort_by_key(|found| found.root);
         roots.dedup_by_key(|found| found.root);
-
         let mut halves = Vec::new();
-        for kernel in roots.iter().map(|found| found.root) {
-            let Some(user) = pair::user_half_of(kernel) else { continue };
-            if roots.binary_search_by_key(&user, |found| found.root).is_ok() || !self.is_pair(kernel, user) {
-                continue;
-            }
-            if roots.len() + halves.len() >= self.limits.roots {
-                return Err(RootsError::TooManyRoots { limit: self.limits.roots, at: user });
-            }
-            let given = self.given.contains(&user);
-            let reason = if given { Reason::Given } else { Reason::UserHalf { kernel } };
-            halves.push(FoundRoot { root: user, reason });
-        }
+        let searched = searched.and_then(|()| self.user_halves(&roots, &mut halves));
         roots.append(&mut halves);
         // In memory that changes meanwhile, a pair may have ceased to be one.
         let mut lost = self.given;
@@ -333,6 +331,26 @@ impl<'a, F: Encode, M: Memory + ?Sized> Search<'a, F, M> {
             lost.remove(&found.root);
         }
         roots.extend(lost.into_iter().map(|root| FoundRoot { root, reason: Reason::Given }));
-        Ok(roots)
+        match searched {
+            Ok(()) => Ok(roots),
+            Err(cause) => Err(RootsError { found: roots, cause }),
+        }
+    }
+
+    /// Adds the user half of each pair whose kernel half is among `roots`, which ascend.
+    fn user_halves(&mut self, roots: &[FoundRoot], halves: &mut Vec<FoundRoot>) -> Result<(), RootsLimit> {
+        for kernel in roots.iter().map(|found| found.root) {
+            let Some(user) = pair::user_half_of(kernel) else { continue };
+            if roots.binary_search_by_key(&user, |found| found.root).is_ok() || !self.is_pair(kernel, user) {
+                continue;
+            }
+            if roots.len() + halves.len() >= self.limits.roots {
+                return Err(RootsLimit::TooManyRoots { limit: self.limits.roots, at: user });
+            }
+            let given = self.given.contains(&user);
+            let reason = if given { Reason::Given } else { Reason::UserHalf { kernel } };
+            halves.push(FoundRoot { root: user, reason });
+        }
+        Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::arguments::{DiffArguments, wrong_usage};
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::{Paging, with_format};
-use crate::show::{Attributes, Rights, Size};
+use crate::show::{Attributes, Quoted, Rights, Size};
 
 pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result<()> {
     let before = Guest::open(&arguments.spaces)?.with_readable_roots()?;
@@ -54,9 +54,9 @@ pub(crate) fn run(arguments: &DiffArguments, out: &mut Output) -> anyhow::Result
     same!(FiveLevel);
     bail!(
         "{} is {}, and {} is {}",
-        before.image.path().display(),
+        Quoted(before.image.path()),
         before.paging.mode(),
-        path.display(),
+        Quoted(path),
         after.paging.mode()
     )
 }

@@ -25,5 +25,7 @@ pub(crate) fn page(name: Option<&str>, out: &mut Output) -> anyhow::Result<()> {
             found.clone()
         }
     };
-    Ok(clap_mangen::Man::new(command).render(out)?)
+    let title = command.get_display_name().unwrap_or("pt").to_uppercase();
+    let source = concat!("pt ", env!("CARGO_PKG_VERSION"));
+    Ok(clap_mangen::Man::new(command).title(title).source(source).manual("Page tables").render(out)?)
 }

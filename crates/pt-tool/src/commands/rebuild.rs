@@ -25,7 +25,7 @@ use crate::output::Output;
 use crate::paging::with_format;
 use crate::progress::Progress;
 use crate::report::{Bytes, FrameCounts, Moved, Options, Range, Report, Space, Tables};
-use crate::show::{Size, Spaces};
+use crate::show::{Quoted, Size, Spaces};
 use crate::whole::{Whole, same_file};
 use ground::Ground;
 
@@ -54,7 +54,7 @@ fn rebuild<F: Encode<Rights: Hash>>(
     out: &mut Output,
 ) -> anyhow::Result<()> {
     let (image, output) = (&guest.image, &arguments.output);
-    let path = image.path().display();
+    let path = Quoted(image.path());
     let graph = Graph::read(format.clone(), image, &guest.roots, guest.range.clone(), Limits::NONE)
         .with_context(|| path.to_string())?;
     let ground = Ground::of(image, &graph, arguments.choices.faults == Faults::Keep);
@@ -79,12 +79,12 @@ fn rebuild<F: Encode<Rights: Hash>>(
         let proved = verify::prove(format, image, &new, &report);
         // What changed meanwhile is the better explanation.
         image.check_unchanged()?;
-        proved.with_context(|| format!("{} is not written, its spaces differ", output.display()))?;
+        proved.with_context(|| format!("{} is not written, its spaces differ", Quoted(output)))?;
     }
     let told = arguments.report.as_deref().map(|path| Whole::stage(path, &report.to_json()?)).transpose()?;
     image.check_unchanged()?;
     staged.commit()?;
-    told.map_or(Ok(()), Whole::commit).with_context(|| format!("{} is written", output.display()))?;
+    told.map_or(Ok(()), Whole::commit).with_context(|| format!("{} is written", Quoted(output)))?;
     print(output, &report, !arguments.no_verify, out)
 }
 
@@ -138,7 +138,7 @@ fn place<F: Encode>(
 /// What can be done of what was asked for, and says what cannot.
 fn possible(asked: Choices, ground: &Ground, path: &Path) -> Choices {
     const NAMED: usize = 3;
-    let path = path.display();
+    let path = Quoted(path);
     if ground.has_tables_alone() {
         let but = if asked.frames == Frames::Keep { "" } else { ", whatever --frames says" };
         eprintln!("pt: {path}: holds tables, but no frames that they map: frames stay where they are{but}");

@@ -2,15 +2,16 @@
 
 use std::io::Write;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use pt_image::Image;
-use pt_vcpu::{FoundRoot, RankLimits, Reason, RootsLimits, rank_roots};
+use pt_vcpu::{FoundRoot, RankLimits, Reason, RootsError, RootsLimits, rank_roots};
 use pt_x86::Mode;
 
 use crate::arguments::{RootsArguments, SpaceArguments, wrong_usage};
 use crate::guest::{self, Guest};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::show::Quoted;
 
 pub(crate) fn run(arguments: &RootsArguments, out: &mut Output) -> anyhow::Result<()> {
     let spaces = &arguments.spaces;
@@ -23,11 +24,15 @@ pub(crate) fn run(arguments: &RootsArguments, out: &mut Output) -> anyhow::Resul
     }
     let guest = Guest::of_image(image, spaces)?;
     let limits = RootsLimits { roots: arguments.max_roots, ..RootsLimits::default() };
-    for found in guest.find_roots(&limits)? {
+    let (roots, ended) = match guest.search(&limits)? {
+        Ok(roots) => (roots, Ok(())),
+        Err(RootsError { found, cause }) => (found, Err(cause)),
+    };
+    for found in roots {
         let reason = reason(&found, &guest, spaces.roots.is_empty());
         writeln!(out, "{:#x} {} {reason}", found.root, guest.paging.mode())?;
     }
-    Ok(())
+    ended.with_context(|| Quoted(guest.image.path()).to_string())
 }
 
 /// No root is known: what may be one, the best first.
@@ -47,7 +52,7 @@ fn rank(arguments: &RootsArguments, image: &Image, out: &mut Output) -> anyhow::
     let ranked = rank_roots(&modes, image, &exists, progress.of(searched), &limits);
     drop(progress);
     if ranked.is_empty() {
-        bail!("{}: no page makes sense as a root", image.path().display());
+        bail!("{}: no page makes sense as a root", Quoted(image.path()));
     }
     for candidate in ranked {
         writeln!(out, "{:#x} {} candidate: {candidate}", candidate.root, candidate.mode)?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use pt_core::{Entry, Format, Memory, Step, TranslateError, Translation, trace};
+use pt_core::{Entry, Format, Geometry, Memory, Step, TranslateError, Translation, trace};
 
 use crate::arguments::TranslateArguments;
 use crate::guest::Guest;
@@ -72,6 +72,9 @@ fn explained<F: Format>(error: &TranslateError) -> String {
     match error {
         TranslateError::NotPresent { level, entry, raw } => {
             format!("{}E at {entry:#x} = {raw:#x} is not present", F::table_name(*level))
+        }
+        TranslateError::NonCanonical { va } if !F::SIGN_EXTENDED => {
+            format!("{va:#x} is past the end of the address space, {:#x}", F::VA_MASK)
         }
         other => other.to_string(),
     }

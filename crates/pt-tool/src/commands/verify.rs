@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::paging::with_format;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::show::Spaces;
+use crate::show::{Quoted, Spaces};
 
 /// How many tables may be read on each side: far beyond any real guest, and seconds of work.
 const MOST_TABLES: u64 = 1 << 22;
@@ -22,10 +22,10 @@ pub(crate) fn run(arguments: &VerifyArguments, out: &mut Output) -> anyhow::Resu
     let report = Report::read(&arguments.report)?;
     let old = arguments.old.open()?;
     let new = Image::open(&arguments.new, &OpenOptions::new())?;
-    let path = arguments.new.display();
     let proved = with_format!(report.paging.paging(), |format| prove(&format, &old, &new, &report));
     let Verified { spaces, tables, mapped, bytes, unreadable, live_tables, .. } =
-        proved.with_context(|| path.to_string())?;
+        proved.with_context(|| Quoted(&arguments.new).to_string())?;
+    let path = arguments.new.display();
     writeln!(out, "{path}: {} as in {}", Spaces(spaces), old.path().display())?;
     writeln!(
         out,

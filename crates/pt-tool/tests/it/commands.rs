@@ -81,6 +81,15 @@ fn translate_shows_every_level_and_what_fails() {
 }
 
 #[test]
+fn translate_says_where_an_address_space_ends() {
+    for name in ["i686-2level", "i686-pae"] {
+        let text = printed(["translate", &guest(name), "0x100000000"]);
+        let expected = "not mapped: 0x100000000 is past the end of the address space, 0xffffffff\n";
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn translate_names_reserved_bits_and_tables_outside() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guest.raw");
@@ -207,7 +216,10 @@ fn help_completions_and_manual_know_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(printed(["completions", shell]).contains("translate"), "{shell}");
     }
-    assert!(printed(["man"]).contains(".TH pt 1"));
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(printed(["man"]).contains(&format!(".TH PT 1  \"pt {version}\" \"Page tables\"")));
+    assert!(printed(["man", "walk"]).contains(&format!(".TH PT-WALK 1  \"pt {version}\" \"Page tables\"")));
+    assert!(help.contains("Examples:\n  pt info guest.elf "), "{help}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use pt_core::{Entry, Format, Geometry, Memory, Unreadable};
 
 use super::kernel::{Likeness, settled};
 use super::pages::{Reader, entry};
-use super::{Reason, RootsError, RootsLimits};
+use super::{Reason, RootsLimit, RootsLimits};
 
 /// Bits 8:5 and 2:1 of a PDPTE are reserved; accessed and dirty are among them, but do not count: QEMU's TCG sets the former.
 pub(super) const RESERVED: u64 = 0x1e6;
@@ -81,8 +81,8 @@ impl Fourth {
         directories: &mut Reader<'_, M>,
         page: (u64, &[u8]),
         limits: &RootsLimits,
-        mut found: impl FnMut(u64, Reason) -> Result<(), RootsError>,
-    ) -> Result<(), RootsError> {
+        mut found: impl FnMut(u64, Reason) -> Result<(), RootsLimit>,
+    ) -> Result<(), RootsLimit> {
         let other_bits = !(ADDRESS | F::ACCESSED_DIRTY);
         let bytes = F::table_bytes(F::ROOT);
         for (at, root) in (page.0..).step_by(bytes).zip(page.1.chunks_exact(bytes)) {
@@ -112,7 +112,7 @@ impl Fourth {
         at: u64,
         root: &[u8],
         limits: &RootsLimits,
-    ) -> Result<Option<u64>, RootsError> {
+    ) -> Result<Option<u64>, RootsLimit> {
         let tables = tables(format, root);
         let (directory, Some(content)) = (tables[3], &self.content) else { return Ok(None) };
         let alike = if let Some(&alike) = self.compared.get(&directory) {
@@ -125,7 +125,7 @@ impl Fourth {
                 return Ok(None);
             }
             if self.compared.len() >= limits.directories {
-                return Err(RootsError::TooManyDirectories { limit: limits.directories, at });
+                return Err(RootsLimit::TooManyDirectories { limit: limits.directories, at });
             }
             let alike = content.matches_elsewhere::<F>(table);
             self.compared.insert(directory, alike);

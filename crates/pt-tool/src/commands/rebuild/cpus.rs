@@ -9,6 +9,7 @@ use pt_rebuild::NewRoot;
 use pt_x86::Mode;
 
 use crate::guest::Guest;
+use crate::show::Quoted;
 
 /// An error if CPUs translate in different modes: roots of both cannot be rebuilt together.
 pub(super) fn in_one_mode(image: &Image) -> anyhow::Result<()> {
@@ -21,7 +22,7 @@ pub(super) fn in_one_mode(image: &Image) -> anyhow::Result<()> {
         let roots: Vec<_> = roots.collect();
         bail!(
             "{}: roots are in different paging modes, which cannot be rebuilt together: {}; name --mode and --root",
-            image.path().display(),
+            Quoted(image.path()),
             roots.join("; ")
         );
     }
@@ -40,7 +41,7 @@ pub(super) fn moved<F: Encode>(
     roots: &[NewRoot],
     old_tables_stay: bool,
 ) -> anyhow::Result<Vec<(usize, u64)>> {
-    let path = guest.image.path().display();
+    let path = Quoted(guest.image.path());
     let mut moved = Vec::new();
     for (number, cpu) in paged(&guest.image) {
         let root = format.root(cpu.cr3);

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use pt_amd64::FourLevel;
 use pt_core::{Memory, Unreadable};
 use pt_i686::Pae;
-use pt_vcpu::{RootsError, RootsLimits, find_roots};
+use pt_vcpu::{RootsLimit, RootsLimits, find_roots};
 
 use super::made::Made;
 
@@ -18,7 +18,10 @@ fn a_memory_full_of_roots_ends_at_the_limit() {
     assert_eq!(made.find(&FourLevel::default(), &[0x1000]).len(), 256);
     let limits = RootsLimits { roots: 100, ..RootsLimits::default() };
     let error = find_roots(&FourLevel::default(), &made.0, made.all(), &[0x1000], &limits).unwrap_err();
-    assert_eq!(error, RootsError::TooManyRoots { limit: 100, at: 100 << 12 });
+    assert_eq!(error.cause, RootsLimit::TooManyRoots { limit: 100, at: 100 << 12 });
+    // What was found until then is not lost.
+    let found: Vec<u64> = error.found.iter().map(|found| found.root >> 12).collect();
+    assert!(found.iter().copied().eq(0..100), "{found:?}");
     assert!(
         error.to_string().contains("more than 100 roots") && error.to_string().contains("0x64000"),
         "{error}"
@@ -38,7 +41,9 @@ fn a_memory_full_of_pairs_ends_at_the_limit_too() {
     assert_eq!(made.find(&FourLevel::default(), &[0]).len(), 64);
     let limits = RootsLimits { roots: 40, ..RootsLimits::default() };
     let error = find_roots(&FourLevel::default(), &made.0, made.all(), &[0], &limits).unwrap_err();
-    assert_eq!(error, RootsError::TooManyRoots { limit: 40, at: 17 << 12 });
+    assert_eq!(error.cause, RootsLimit::TooManyRoots { limit: 40, at: 17 << 12 });
+    assert_eq!(error.found.len(), 40);
+    assert!(error.found.windows(2).all(|pair| pair[0].root != pair[1].root));
 }
 
 #[test]
@@ -64,7 +69,7 @@ fn directories_that_differ_in_their_last_entry() {
     assert_eq!(made.find(&Pae::default(), &[0]).len(), 1);
     let limits = RootsLimits { directories: 9, ..RootsLimits::default() };
     let error = find_roots(&Pae::default(), &made.0, made.all(), &[0], &limits).unwrap_err();
-    assert_eq!(error, RootsError::TooManyDirectories { limit: 9, at: 10 * 32 });
+    assert_eq!(error.cause, RootsLimit::TooManyDirectories { limit: 9, at: 10 * 32 });
 }
 
 /// A memory that answers differently at each read, does not lend, and has holes.
