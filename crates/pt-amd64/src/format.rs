@@ -29,6 +29,21 @@ pub enum Vendor {
 }
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
+/// ```
+/// use pt_amd64::{Features, FourLevel};
+/// use pt_core::{TranslateError, translate};
+///
+/// // A page of 1 GiB.
+/// let mut memory = vec![0; 0x3000];
+/// memory[0x1000..0x1008].copy_from_slice(&0x2003_u64.to_le_bytes());
+/// memory[0x2000..0x2008].copy_from_slice(&0x4000_0083_u64.to_le_bytes());
+///
+/// assert_eq!(translate(&FourLevel::default(), &memory, 0x1000, 0x123)?.pa, 0x4000_0123);
+/// // A machine without them: PS is reserved there.
+/// let small = FourLevel::new(Features { gib_pages: false, ..Features::default() });
+/// assert!(matches!(translate(&small, &memory, 0x1000, 0x123), Err(TranslateError::Fault(_))));
+/// # Ok::<(), TranslateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
     /// MAXPHYADDR, at most 52. Address bits from here to bit 51 are reserved.
@@ -55,6 +70,13 @@ const LARGE: u64 = EntryFlags::LARGE.bits();
 const XD: u64 = EntryFlags::NO_EXECUTE.bits();
 
 /// The format of long mode with `LEVELS` levels: 4 or 5.
+/// ```
+/// use pt_amd64::{FiveLevel, FourLevel};
+/// use pt_core::Geometry;
+///
+/// assert_eq!((FourLevel::VA_BITS, FiveLevel::VA_BITS), (48, 57));
+/// assert!(FiveLevel::is_canonical(0x00ff_8000_0000_0000) && !FourLevel::is_canonical(0x00ff_8000_0000_0000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LongMode<const LEVELS: u8> {
     features: Features,

@@ -58,6 +58,35 @@ impl<F, M: ?Sized> Copy for Side<'_, F, M> {}
 
 /// Compares two spaces and gives each finding to `found`, in ascending order: physical addresses, and effective rights
 /// as `F` has them. Attributes that are not rights can be compared by whoever is given a pair of pages with `alike`.
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::{Difference, Finding, Mapped, Scope, Side, compare};
+///
+/// // A PML4 at 0x1000 and a PDPT at 0x2000, which maps 1 GiB at 0; later, it maps another GiB there.
+/// let mut before = vec![0; 0x3000];
+/// before[0x1000..0x1008].copy_from_slice(&0x2003_u64.to_le_bytes());
+/// before[0x2000..0x2008].copy_from_slice(&0x4000_0083_u64.to_le_bytes());
+/// let mut after = before.clone();
+/// after[0x2000..0x2008].copy_from_slice(&0x8000_0083_u64.to_le_bytes());
+///
+/// let format = FourLevel::default();
+/// let (before, after) = (&before[..], &after[..]);
+/// let side = |memory| Side { format: &format, memory, root: 0x1000 };
+/// let mut moved = Vec::new();
+/// compare(side(before), side(after), &Scope::default(), |_, _| true, |finding| {
+///     if let Finding::Difference(Difference {
+///         va,
+///         last,
+///         before: Mapped::Page { pa, .. },
+///         after: Mapped::Page { pa: to, .. },
+///     }) = finding
+///     {
+///         moved.push((va, last, pa, to));
+///     }
+/// })?;
+/// assert_eq!(moved, [(0, 0x3fff_ffff, 0x4000_0000, 0x8000_0000)]);
+/// # Ok::<(), pt_core::CompareLimit>(())
+/// ```
 ///
 /// # Errors
 ///

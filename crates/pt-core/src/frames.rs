@@ -20,6 +20,24 @@ pub struct FrameUse<R> {
 }
 
 /// Which pages map which frames.
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::{FrameIndex, Leaves, Options, Walk};
+///
+/// // A PDPT at 0x2000 maps 1 GiB; the PML4 at 0x1000 links it at both ends of the space.
+/// let mut memory = vec![0; 0x3000];
+/// for (at, raw) in [(0x1000, 0x2003_u64), (0x1ff8, 0x2003), (0x2000, 0x4000_0083)] {
+///     memory[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+/// }
+/// let options = Options { leaves: Leaves::Runs, ..Options::default() };
+/// let walk = Walk::new(FourLevel::default(), &memory, &[0x1000], options);
+/// let index = FrameIndex::new::<FourLevel>(walk)?;
+///
+/// let found: Vec<_> = index.find::<FourLevel>(0x4000_5000..=0x4000_5fff).collect();
+/// assert_eq!((found.len(), found[0].leaf.va, found[0].paths), (1, 0, 2));
+/// assert_eq!(index.find::<FourLevel>(0x8000_0000..=0x8000_0fff).count(), 0);
+/// # Ok::<(), pt_core::LimitReached>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FrameIndex<R> {
     /// By first physical address.

@@ -13,6 +13,37 @@
 use core::fmt;
 
 /// Guest physical memory, as far as it can be read.
+/// An embedder's own needs one function; its tables are then copied, one at a time.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use pt_amd64::FourLevel;
+/// use pt_core::{Memory, Unreadable, translate};
+///
+/// /// Pages that were fetched from somewhere, by number.
+/// struct Fetched(BTreeMap<u64, [u8; 4096]>);
+///
+/// impl Memory for Fetched {
+///     type Buffer = [u8; 4096];
+///
+///     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+///         let page = self.0.get(&(address >> 12)).ok_or(Unreadable::NotHeld)?;
+///         let start = (address & 0xfff) as usize;
+///         // A table or an entry never crosses a page.
+///         let bytes = page.get(start..start + into.len()).ok_or(Unreadable::Failed)?;
+///         into.copy_from_slice(bytes);
+///         Ok(())
+///     }
+/// }
+///
+/// let mut pages = [[0; 4096]; 2];
+/// pages[0][..8].copy_from_slice(&0x2003_u64.to_le_bytes());
+/// pages[1][..8].copy_from_slice(&0x4000_0083_u64.to_le_bytes());
+/// let memory = Fetched(BTreeMap::from([(1, pages[0]), (2, pages[1])]));
+/// assert_eq!(translate(&FourLevel::default(), &memory, 0x1000, 0x1234)?.pa, 0x4000_1234);
+/// # Ok::<(), pt_core::TranslateError>(())
+/// ```
 pub trait Memory {
     /// What the walk keeps per level for a table that was not lent: [`NoBuffer`] for a memory that lends every read
     /// it can serve, an array such as `[u8; 4096]` otherwise. It must hold the format's largest table.
@@ -50,6 +81,15 @@ pub trait Memory {
 }
 
 /// Guest physical memory that can also be written.
+/// ```
+/// use pt_core::{Memory, MemoryMut, Unreadable};
+///
+/// let mut memory = vec![0; 0x1000];
+/// memory.write(0x10, &0x2003_u64.to_le_bytes())?;
+/// assert_eq!(memory.read_entry(0x10, 8)?, 0x2003);
+/// assert_eq!(memory.write(0xffc, &[0; 8]), Err(Unreadable::Outside));
+/// # Ok::<(), Unreadable>(())
+/// ```
 pub trait MemoryMut: Memory {
     /// Stores `bytes` at physical `address`. Four or eight of them at a multiple of their number are an entry: a memory
     /// that others read meanwhile stores those at once.

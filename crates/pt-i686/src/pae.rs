@@ -16,6 +16,21 @@ use pt_x86::{
 };
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
+/// ```
+/// use pt_core::{Cause, TranslateError, translate};
+/// use pt_i686::{Pae, PaeFeatures};
+///
+/// // A PDPTE with bit 5 set, as a guest has it that ran under QEMU's TCG, and a page of 2 MiB.
+/// let mut memory = vec![0; 0x3000];
+/// memory[0x1000..0x1008].copy_from_slice(&0x2021_u64.to_le_bytes());
+/// memory[0x2000..0x2008].copy_from_slice(&0x40_0083_u64.to_le_bytes());
+///
+/// let error = translate(&Pae::default(), &memory, 0x1000, 0x123).unwrap_err();
+/// assert!(matches!(error, TranslateError::Fault(Cause::Malformed { reserved: 0x20, .. })));
+/// let of_tcg = Pae::new(PaeFeatures { strict_pdpte: false, ..PaeFeatures::default() });
+/// assert_eq!(translate(&of_tcg, &memory, 0x1000, 0x123)?.pa, 0x40_0123);
+/// # Ok::<(), TranslateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaeFeatures {
     /// MAXPHYADDR, at most 52. Higher bits are reserved, up to bit 62 in entries and 63 in PDPTEs.
@@ -41,6 +56,17 @@ const XD: u64 = EntryFlags::NO_EXECUTE.bits();
 const PDPT: u8 = 3;
 
 /// The PAE format.
+/// ```
+/// use pt_core::translate;
+/// use pt_i686::Pae;
+///
+/// // A root at 0x1020, its fourth entry links a directory at 0x2000: 2 MiB at 0xc020_0000, above 4 GiB.
+/// let mut memory = vec![0; 0x3000];
+/// memory[0x1038..0x1040].copy_from_slice(&0x2001_u64.to_le_bytes());
+/// memory[0x2008..0x2010].copy_from_slice(&0x1_4000_0083_u64.to_le_bytes());
+/// assert_eq!(translate(&Pae::default(), &memory, 0x1020, 0xc020_0123)?.pa, 0x1_4000_0123);
+/// # Ok::<(), pt_core::TranslateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pae {
     features: PaeFeatures,

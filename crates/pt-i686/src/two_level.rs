@@ -10,6 +10,21 @@ use pt_core::{Encode, Entry, Format, Geometry, Level, Permissions};
 use pt_x86::{EntryFlags, Rights, Shape, bits, narrowed, permissive_link, widened};
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
+/// ```
+/// use pt_core::translate;
+/// use pt_i686::{TwoLevel, TwoLevelFeatures};
+///
+/// // A page directory at 0x1000, whose first entry has PS set; the page table that it links without CR4.PSE is at 0x2000.
+/// let mut memory = vec![0; 0x3000];
+/// memory[0x1000..0x1004].copy_from_slice(&0x2083_u32.to_le_bytes());
+/// memory[0x2000..0x2004].copy_from_slice(&0x7003_u32.to_le_bytes());
+///
+/// let old = TwoLevel::new(TwoLevelFeatures { pse: false, ..TwoLevelFeatures::default() });
+/// assert_eq!(translate(&old, &memory, 0x1000, 0x123)?.pa, 0x7123);
+/// // With it, and PSE-36, bits 20:13 of the entry are bits 39:32 of the address of a page of 4 MiB.
+/// assert_eq!(translate(&TwoLevel::default(), &memory, 0x1000, 0x123)?.pa, 0x1_0000_0123);
+/// # Ok::<(), pt_core::TranslateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TwoLevelFeatures {
     /// MAXPHYADDR. A 4 MiB page can use up to 40 bits of it.
@@ -50,6 +65,18 @@ const fn unfolded(held: u64) -> u64 {
 }
 
 /// The 2-level format.
+/// ```
+/// use pt_core::{Geometry, Level, translate};
+/// use pt_i686::TwoLevel;
+///
+/// // A page directory at 0x1000 maps 4 MiB at 0xc000_0000 to physical 0.
+/// let mut memory = vec![0; 0x2000];
+/// memory[0x1c00..0x1c04].copy_from_slice(&0x83_u32.to_le_bytes());
+/// // CR3 with its PCD set: the address alone counts.
+/// let page = translate(&TwoLevel::default(), &memory, 0x1010, 0xc000_5123)?;
+/// assert_eq!((page.pa, TwoLevel::entry_span(page.level)), (0x5123, 4 << 20));
+/// # Ok::<(), pt_core::TranslateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TwoLevel {
     features: TwoLevelFeatures,

@@ -13,6 +13,21 @@ use crate::space::{LINEAR_32, UNPAGED, of_format};
 use crate::{Paging, Translation, Vcpu};
 
 /// What one entry makes of a part of a range.
+/// ```
+/// use pt_vcpu::{Machine, Registers, Vcpu};
+///
+/// // A page directory at 0x1000 that maps its second 4 MiB, and nothing else.
+/// let mut memory = vec![0; 0x2000];
+/// memory[0x1004..0x1008].copy_from_slice(&0x80_0083_u32.to_le_bytes());
+/// let registers = Registers { cr0: 0x8000_0001, cr3: 0x1000, cr4: 0x10, ..Registers::default() };
+/// let vcpu = Vcpu::new(registers, &Machine::default());
+///
+/// let parts: Vec<_> = vcpu.extents(&memory, 0x30_0000..=0x4f_ffff).collect();
+/// let [hole, page] = &parts[..] else { panic!() };
+/// assert!(hole.to.is_err() && (hole.va, hole.len) == (0x30_0000, 0x10_0000));
+/// assert_eq!((page.va, page.len, page.to?.pa), (0x40_0000, 0x10_0000, 0x80_0000));
+/// # Ok::<(), pt_vcpu::TranslateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// The first linear address.

@@ -10,6 +10,15 @@ use crate::{Machine, Registers};
 /// How a vCPU translates: without tables, or by one of the formats, with its features set.
 ///
 /// [`with_format!`](crate::with_format) is the way from here to code that is generic over the format.
+/// ```
+/// use pt_vcpu::{Machine, Mode, Paging, Registers};
+///
+/// let registers = Registers { cr0: 0x8001_0001, cr3: 0x1018, cr4: 0x20, ..Registers::default() };
+/// let paging = Paging::new(&registers, &Machine::default());
+/// assert_eq!(paging.mode(), Mode::Pae);
+/// // CR3 without PWT and PCD.
+/// assert_eq!(paging.root(registers.cr3), Some(0x1000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paging {
     /// CR0.PG = 0: linear addresses are physical.

@@ -59,6 +59,23 @@ impl From<ControlRegisters> for Registers {
 }
 
 /// What CPUID says to the guest, not its registers. Literals end in `..Machine::default()`.
+/// ```
+/// use pt_vcpu::{Machine, Registers, TranslateError, Vcpu};
+///
+/// // A PML4 at 0x1000 and a PDPT at 0x2000. Its page has bit 51 set: in this guest, the C-bit of SEV.
+/// let mut memory = vec![0; 0x3000];
+/// memory[0x1000..0x1008].copy_from_slice(&0x2003_u64.to_le_bytes());
+/// memory[0x2000..0x2008].copy_from_slice(&(1 << 51 | 0x4000_0083_u64).to_le_bytes());
+/// let registers = Registers { cr0: 0x8001_0001, cr3: 0x1000, cr4: 0x20, efer: 0xd00, ..Registers::default() };
+///
+/// let sev = Machine { phys_bits: 40, ignored: 1 << 51, ..Machine::default() };
+/// assert_eq!(Vcpu::new(registers, &sev).translate(&memory, 0x123)?.pa, 0x4000_0123);
+/// // Where that is no C-bit, it is reserved above MAXPHYADDR.
+/// let other = Machine { phys_bits: 40, ..Machine::default() };
+/// let error = Vcpu::new(registers, &other).translate(&memory, 0x123).unwrap_err();
+/// assert!(matches!(error, TranslateError::Fault(_)));
+/// # Ok::<(), TranslateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// MAXPHYADDR (CPUID 80000008H, EAX bits 7:0), at most 52. Address bits above it are reserved.

@@ -28,6 +28,22 @@ pub enum RepeatedRoots {
 }
 
 /// How much a walk may do.
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::{Limits, Options, Resource, Walk};
+///
+/// // A PML4 whose slots link 512 different PDPTs: real ones, or what a hostile guest says are some.
+/// let mut memory = vec![0; 0x20_2000];
+/// for slot in 0..512 {
+///     let at = 0x1000 + slot * 8;
+///     memory[at..at + 8].copy_from_slice(&(((slot as u64 + 2) << 12) | 3).to_le_bytes());
+/// }
+/// let limits = Limits { tables: 100, ..Limits::NONE };
+/// let walk = Walk::new(FourLevel::default(), &memory, &[0x1000], Options { limits, ..Options::default() });
+/// let stopped = walk.last().unwrap().unwrap_err();
+/// // The root and the first 99; what was reported until then is right.
+/// assert_eq!((stopped.resource, stopped.va), (Resource::Tables, 99 << 39));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Tables read, those that turn out to be unreadable included: what is remembered grows with them.
@@ -48,6 +64,31 @@ impl Default for Limits {
 }
 
 /// What a walk reports, and of what.
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::{Event, Leaves, Options, Walk};
+///
+/// // Four tables in a row lead to eight pages that follow each other; the last entry is not present, but not zero.
+/// let mut memory = vec![0; 0x5000];
+/// for table in [0x1000, 0x2000, 0x3000] {
+///     memory[table..table + 8].copy_from_slice(&(table as u64 + 0x1003).to_le_bytes());
+/// }
+/// for page in 0..9 {
+///     let raw = if page == 8 { 0xdead_0000 } else { (0x10 + page as u64) << 12 | 3 };
+///     memory[0x4000 + page * 8..0x4008 + page * 8].copy_from_slice(&raw.to_le_bytes());
+/// }
+/// let events = |options| -> Vec<_> {
+///     let walk = Walk::new(FourLevel::default(), &memory, &[0x1000], options);
+///     walk.map(|event| event.unwrap()).filter(|event| !matches!(event, Event::Table(_))).collect()
+/// };
+/// // By default each page, by itself.
+/// assert_eq!(events(Options::default()).len(), 8);
+/// // In runs, from the third page on; with what is absent.
+/// let options = Options { range: 0x2000..=u64::MAX, leaves: Leaves::Runs, absent: true, ..Options::default() };
+/// let [Event::Leaf(run), Event::Absent(absent)] = events(options)[..] else { panic!() };
+/// assert_eq!((run.va, run.pa, run.pages), (0x2000, 0x1_2000, 6));
+/// assert_eq!((absent.va, absent.raw), (0x8000, 0xdead_0000));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The virtual addresses, both ends included, sign extension too. Default: all.
