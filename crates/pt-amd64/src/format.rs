@@ -9,24 +9,14 @@
 
 use pt_core::{Encode, Entry, Format, Geometry, Level, Permissions};
 use pt_x86::{
-    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, narrowed, permissive_link, reserved_above,
-    widened,
+    EntryFlags, MAX_PHYS_BITS, Rights, Shape, Vendor, address_mask, bits, marked, narrowed, permissive_link,
+    reserved_above, widened,
 };
 
 /// 4-level paging: 48-bit virtual addresses.
 pub type FourLevel = LongMode<4>;
 /// 5-level paging (CR4.LA57): 57-bit virtual addresses.
 pub type FiveLevel = LongMode<5>;
-
-/// Whose manual decides where the two differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Vendor {
-    /// Bit 8 of a PML4E or PML5E is ignored (SDM "Format of a PML4 Entry").
-    #[default]
-    Intel,
-    /// Bit 8 of a PML4E must be zero (APM "4-Kbyte Page Translation"), and that of a PML5E, as KVM's guest walker has it.
-    Amd,
-}
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
 /// ```
@@ -163,13 +153,17 @@ impl<const LEVELS: u8> Format for LongMode<LEVELS> {
         self.shape(level, raw).0.relocate(raw, to)
     }
 
+    fn mark(&self, level: Level, raw: u64, written: bool) -> u64 {
+        marked(raw, self.shape(level, raw).1, written)
+    }
+
     #[inline(always)]
     fn contiguous(&self, level: Level, raw: u64) -> u64 {
         self.shape(level, raw).0.contiguous(raw, Self::entry_span(level))
     }
 
     fn table_name(level: Level) -> &'static str {
-        ["PT", "PD", "PDPT", "PML4", "PML5"][level.number() as usize - 1]
+        pt_x86::table_name(level)
     }
 }
 

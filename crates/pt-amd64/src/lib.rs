@@ -18,7 +18,7 @@
 //!
 //! [`raw`] is the raw interface of `pt_core::raw`, bound to 4-level paging.
 //!
-//! What this crate does not do: judge accesses, decide a CPU's mode (`pt-x86` does), or anything that is not data about
+//! What this crate does not do: judge accesses or decide a CPU's mode (`pt-x86` does both), or anything that is not data about
 //! these two formats. Nothing in it depends on the host's architecture.
 
 #![no_std]
@@ -30,7 +30,8 @@ extern crate alloc;
 mod format;
 pub mod raw;
 
-pub use format::{Features, FiveLevel, FourLevel, LongMode, Vendor};
+pub use format::{Features, FiveLevel, FourLevel, LongMode};
+pub use pt_x86::Vendor;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

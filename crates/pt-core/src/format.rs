@@ -113,6 +113,8 @@ pub trait Permissions: Copy + Eq + fmt::Debug {
 /// - if `raw` decodes to a table or leaf at `a`, then `relocate(level, raw, a) == Some(raw)` (the round trip is the
 ///   identity: no bit of an entry is lost), and `relocate(level, raw, to)` decodes to the same kind at `to`;
 /// - `restrict` only ever takes rights away;
+/// - `mark` only ever sets bits, those of [`ACCESSED_DIRTY`](Format::ACCESSED_DIRTY), and never changes what the entry
+///   decodes to;
 /// - level 1 has pages only: nothing decodes to [`Entry::Table`] there;
 /// - table addresses that `decode` and `root` return are multiples of [`MIN_TABLE_ALIGNMENT`].
 ///
@@ -151,6 +153,10 @@ pub trait Format: Clone {
     /// The same entry with its address replaced by `to`; none where `raw` has no address at `level` (absent or
     /// malformed) or cannot hold `to` (misaligned or too wide).
     fn relocate(&self, level: Level, raw: u64, to: u64) -> Option<u64>;
+
+    /// What the hardware leaves of `raw`, a link or a page, once a translation has used it: with its accessed bit set
+    /// where it has one, and its dirty bit if it is a page that was `written`.
+    fn mark(&self, level: Level, raw: u64, written: bool) -> u64;
 
     /// How many of the entries from `raw` on, at most, can be contiguous with it by adding the page size to the raw
     /// value each time without carrying out of the address field: at least 1.

@@ -36,14 +36,15 @@
 //! | the boundary to memory | [`Memory`]; `[u8]`, [`Segments`] |
 //! | all spaces, every table once | [`Walk`] and its [`Event`]s |
 //! | one address; a range | [`translate`], [`trace`], [`Extents`] |
+//! | an access: judged, and with accessed and dirty bits | [`translate_judged`], [`translate_marking`] |
 //! | exact counts without expanding | `Counter` |
 //! | an alias followed after all, lazily | `Recording` |
 //! | who maps a frame; where two spaces differ | `FrameIndex`, `compare` |
 //! | map, unmap, protect and collapse ranges | `Editor`, for formats that are [`Encode`] |
 //! | single entries behind pointers | [`raw`] |
 //!
-//! It knows no architecture: formats are in `pt-amd64` and `pt-i686`. It does not judge accesses, flush TLBs, choose
-//! which memory tables are made of, or read files.
+//! It knows no architecture: formats are in `pt-amd64` and `pt-i686`, and what x86 makes of an access in `pt-x86`. It does
+//! not flush TLBs, choose which memory tables are made of, or read files.
 //!
 //! Memory is untrusted. No input makes these functions panic or overflow, and the work of a [`Walk`] that remembers
 //! tables is bounded by `4 × levels` visits per distinct table, whatever the tables say. All of it is `no_std`; feature
@@ -55,6 +56,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod access;
 #[cfg(feature = "alloc")]
 mod compare;
 #[cfg(feature = "alloc")]
@@ -77,6 +79,7 @@ mod translate;
 mod visited;
 mod walk;
 
+pub use access::{Marking, translate_judged, translate_marking};
 #[cfg(feature = "alloc")]
 pub use compare::{Difference, Finding, Side, compare};
 #[cfg(feature = "alloc")]
@@ -93,7 +96,9 @@ pub use format::{Entry, Format, Geometry, Level, MAX_LEVELS, MIN_TABLE_ALIGNMENT
 pub use frames::{FrameIndex, FrameUse};
 #[cfg(feature = "alloc")]
 pub use lockstep::{CompareLimit, Judge, Mapped, Node, Scope, lockstep};
-pub use memory::{Memory, MemoryMut, NoBuffer, Segment, Segments, SegmentsError, TableBuffer, Unreadable};
+pub use memory::{
+    Memory, MemoryExchange, MemoryMut, NoBuffer, Segment, Segments, SegmentsError, TableBuffer, Unreadable,
+};
 #[cfg(feature = "alloc")]
 pub use record::{Expand, Recording};
 pub use translate::{Extent, Extents, Step, TranslateError, Translation, trace, translate};

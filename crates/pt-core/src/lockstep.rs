@@ -97,14 +97,14 @@ pub struct CompareLimit {
     pub va: u64,
 }
 
-/// Descends spaces together, pair by pair, and lets `judge` decide about what they lead to: what [`compare`] is made of.
+/// Descends spaces together, pair by pair, and lets `judge` decide about what they lead to: what [`compare`](crate::compare()) is made of.
 ///
 /// `before` and `after` are formats and memories, `roots` the roots of the pairs. What an earlier pair led to under the
 /// same rights is not read again.
 ///
 /// # Errors
 ///
-/// As [`compare`].
+/// As [`compare`](crate::compare()).
 pub fn lockstep<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>(
     before: (&F, &A),
     after: (&F, &B),

@@ -10,7 +10,11 @@
 //! | [`Segments`]: sorted pieces of a sparse image | unless the read straddles two pieces | 4 KiB |
 //! | an embedder's own | as it can | its choice |
 
+mod exchange;
+
 use core::fmt;
+
+pub use exchange::MemoryExchange;
 
 /// Guest physical memory, as far as it can be read.
 /// An embedder's own needs one function; its tables are then copied, one at a time.
@@ -113,6 +117,9 @@ pub enum Unreadable {
     /// The memory is there, but reading it failed.
     #[error("reading it failed")]
     Failed,
+    /// The memory is there and can be read, but not written.
+    #[error("read-only")]
+    ReadOnly,
 }
 
 /// Room for one table, for memories that do not lend.

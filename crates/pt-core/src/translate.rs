@@ -46,6 +46,12 @@ pub enum TranslateError {
     /// An entry of the path is malformed, or its table cannot be read.
     #[error(transparent)]
     Fault(#[from] Cause),
+    /// Entries of the path changed between being read and being marked, so many times that it was given up.
+    #[error("the entries that translate {va:#x} kept changing")]
+    Contended {
+        /// The address.
+        va: u64,
+    },
 }
 
 /// One entry that a translation read.

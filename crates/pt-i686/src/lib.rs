@@ -14,7 +14,7 @@
 //!
 //! [`raw`] is the raw interface of `pt_core::raw`, bound to 2-level paging.
 //!
-//! What this crate does not do: judge accesses, decide a CPU's mode (`pt-x86` does), or model the PDPTE registers that
+//! What this crate does not do: judge accesses or decide a CPU's mode (`pt-x86` does both), or model the PDPTE registers that
 //! a CPU loads with CR3 in PAE mode. Nothing in it depends on the host's architecture.
 
 #![no_std]

@@ -11,8 +11,8 @@
 
 use pt_core::{Encode, Entry, Format, Geometry, Level, Permissions};
 use pt_x86::{
-    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, narrowed, permissive_link, reserved_above,
-    widened,
+    EntryFlags, MAX_PHYS_BITS, Rights, Shape, address_mask, bits, marked, narrowed, permissive_link,
+    reserved_above, widened,
 };
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
@@ -149,13 +149,18 @@ impl Format for Pae {
         self.shape(level, raw).0.relocate(raw, to)
     }
 
+    /// A PDPTE has no accessed bit.
+    fn mark(&self, level: Level, raw: u64, written: bool) -> u64 {
+        if level.number() == PDPT { raw } else { marked(raw, self.shape(level, raw).1, written) }
+    }
+
     #[inline(always)]
     fn contiguous(&self, level: Level, raw: u64) -> u64 {
         self.shape(level, raw).0.contiguous(raw, Self::entry_span(level))
     }
 
     fn table_name(level: Level) -> &'static str {
-        ["PT", "PD", "PDPT", "-", "-"][level.number() as usize - 1]
+        pt_x86::table_name(level)
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 
 use pt_core::{Encode, Entry, Format, Geometry, Level, Permissions};
-use pt_x86::{EntryFlags, Rights, Shape, bits, narrowed, permissive_link, widened};
+use pt_x86::{EntryFlags, Rights, Shape, bits, marked, narrowed, permissive_link, widened};
 
 /// What a CPU makes of the entries: facts of the machine, not of the tables.
 /// ```
@@ -157,6 +157,10 @@ impl Format for TwoLevel {
         self.shape(level, raw).relocate(raw, held)
     }
 
+    fn mark(&self, level: Level, raw: u64, written: bool) -> u64 {
+        marked(raw, level == Level::LEAF || self.is_large(level, raw), written)
+    }
+
     /// Bits 31:22 of a 4 MiB page count up by themselves; the high part of a PSE-36 address does not follow.
     #[inline(always)]
     fn contiguous(&self, level: Level, raw: u64) -> u64 {
@@ -164,7 +168,7 @@ impl Format for TwoLevel {
     }
 
     fn table_name(level: Level) -> &'static str {
-        ["PT", "PD", "-", "-", "-"][level.number() as usize - 1]
+        pt_x86::table_name(level)
     }
 }
 

@@ -9,8 +9,10 @@
 //! | [`flat`] | one root, every path |
 //! | [`graph`], [`join`] | many roots, every table once; leaves joined into runs |
 //! | [`translate`] | one address |
+//! | [`access`], [`access_and_mark`] | one access |
 //! | [`counts`] | brute force over all paths |
 
+mod access;
 mod counts;
 mod decode;
 mod event;
@@ -23,6 +25,7 @@ mod runs;
 mod tests;
 mod translate;
 
+pub use access::{By, Cpu, Does, Outcome, Used, access, access_and_mark};
 pub use counts::{Counts, counts};
 pub use decode::{Meaning, accessed_dirty, attributes, decode, restrict};
 pub use event::{Event, Link, Rights};

@@ -42,6 +42,8 @@ const PRESENT: u64 = 1;
 const WRITE: u64 = 1 << 1;
 const RESERVED: u64 = 1 << 2;
 const LARGE: u64 = 1 << 3;
+const ACCESSED: u64 = 1 << 62;
+const DIRTY: u64 = 1 << 63;
 const LINK_ADDRESS: u64 = 0xffff_ffe0;
 const PAGE_ADDRESS: u64 = 0xffff_f000;
 const LARGE_ADDRESS: u64 = 0xffff_e000;
@@ -63,7 +65,7 @@ impl Format for Toy {
     const INDEX_BITS: [u8; 5] = [1, 1, 1, 0, 0];
     const ENTRY_BYTES: usize = 8;
     const SIGN_EXTENDED: bool = true;
-    const ACCESSED_DIRTY: u64 = 3 << 62;
+    const ACCESSED_DIRTY: u64 = ACCESSED | DIRTY;
 
     fn decode(&self, level: Level, raw: u64) -> Entry {
         let (reserved, address, leaf) = shape(level, raw);
@@ -91,6 +93,11 @@ impl Format for Toy {
         let (_, address, _) = shape(level, raw);
         let sound = matches!(self.decode(level, raw), Entry::Leaf(_) | Entry::Table(_));
         (sound && to & !address == 0).then_some(raw & !address | to)
+    }
+
+    fn mark(&self, level: Level, raw: u64, written: bool) -> u64 {
+        let (.., leaf) = shape(level, raw);
+        raw | ACCESSED | if leaf && written { DIRTY } else { 0 }
     }
 
     fn contiguous(&self, level: Level, raw: u64) -> u64 {

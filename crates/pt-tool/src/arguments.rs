@@ -1,5 +1,7 @@
 //! The command line.
 
+mod access;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use pt_x86::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::open::Source;
+pub(crate) use access::AccessArguments;
 
 /// Walks, translates and compares the page tables of guest memory images.
 #[derive(Debug, Parser)]
@@ -47,7 +50,7 @@ pub(crate) enum Command {
     Mem(PagesArguments),
     /// Translate addresses, showing the entry of every level
     #[command(
-        after_help = "Examples:\n  pt translate guest.elf 0xffffffff81000000\n  pt translate guest.elf --root 0x6036000 400000 401000"
+        after_help = "Examples:\n  pt translate guest.elf 0xffffffff81000000\n  pt translate guest.elf --root 0x6036000 400000 401000\n  pt translate guest.elf --access w --user 400000"
     )]
     Translate(TranslateArguments),
     /// Which tables are shared by which spaces, within a space, or at several depths
@@ -180,6 +183,8 @@ pub(crate) struct WalkArguments {
 pub(crate) struct TranslateArguments {
     #[command(flatten)]
     pub(crate) spaces: SpaceArguments,
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
     /// Virtual addresses, hexadecimal
     #[arg(value_name = "VA", required = true, value_parser = hex)]
     pub(crate) addresses: Vec<u64>,

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use pt_core::{Format, Geometry, Memory};
 use pt_image::Image;
 use pt_vcpu::{FoundRoot, RootsError, RootsLimits, find_roots};
-use pt_x86::{Cr4, Efer, Mode};
+use pt_x86::{CpuState, Cr0, Cr4, Efer, Mode, Rflags};
 
 use crate::arguments::{AllSpacesArguments, SpaceArguments};
 use crate::paging::{Paging, Reading, with_format};
@@ -19,6 +19,8 @@ pub(crate) struct Guest {
     pub(crate) image: Image,
     pub(crate) reading: Reading,
     pub(crate) paging: Paging,
+    /// What accesses are judged by.
+    pub(crate) cpu: CpuState,
     /// As CR3 holds them.
     pub(crate) roots: Vec<u64>,
     pub(crate) range: RangeInclusive<u64>,
@@ -52,8 +54,9 @@ impl Guest {
                 Quoted(image.path())
             );
         }
+        let cpu = state(&image, reading);
         let range = arguments.range.clone().unwrap_or(0..=u64::MAX);
-        Ok(Self { image, reading, paging, roots, range })
+        Ok(Self { image, reading, paging, cpu, roots, range })
     }
 
     /// An error if a root cannot be read: for commands that would have nothing to say about its space.
@@ -124,6 +127,16 @@ pub(crate) fn reading(mode: Mode, image: &Image, arguments: &SpaceArguments) -> 
     let strict_pdpte = arguments.strict || !(arguments.lenient || image.has_qemu_notes());
     let phys_bits = arguments.phys_bits.unwrap_or(pt_x86::MAX_PHYS_BITS);
     Reading { mode, phys_bits, nx, pse, strict_pdpte }
+}
+
+/// What accesses are judged by: the first CPU's state, read that way. Without CPU state the supervisor obeys R/W too.
+fn state(image: &Image, reading: Reading) -> CpuState {
+    let cpu = image.cpus().first();
+    let mut control = cpu.map(pt_image::Cpu::control_registers).unwrap_or_default().in_mode(reading.mode);
+    control.efer.set(Efer::NO_EXECUTE_ENABLE, reading.nx);
+    control.cr0.set(Cr0::WRITE_PROTECT, cpu.is_none() || control.cr0.contains(Cr0::WRITE_PROTECT));
+    let rflags = Rflags::from_bits_retain(cpu.map_or(0, |cpu| cpu.rflags));
+    CpuState { rflags, ..control.into() }
 }
 
 fn pages_of_4_mib(cpu: &pt_image::Cpu) -> bool {

@@ -1,6 +1,7 @@
 //! What an access that stopped says: where it was, how much was done, and why it could not go on.
 
 use pt_core::{TranslateError, Unreadable};
+use pt_x86::Fault;
 
 /// An access to guest-virtual memory that did not get to its end.
 /// ```
@@ -46,6 +47,9 @@ pub enum AccessCause {
     /// Its address leads nowhere.
     #[error(transparent)]
     Translate(#[from] TranslateError),
+    /// Its address leads nowhere, or the access is not permitted: what the vCPU raises.
+    #[error(transparent)]
+    Fault(#[from] Fault),
     /// Its address leads to a frame, but that cannot be accessed there.
     #[error("physical address {pa:#x}: {why}")]
     Physical {

@@ -4,7 +4,8 @@ use kvm_bindings::{kvm_sregs, kvm_sregs2};
 
 use crate::Registers;
 
-/// What `KVM_GET_SREGS` returned. RFLAGS is not in it and stays 0: `KVM_GET_REGS` has that.
+/// What `KVM_GET_SREGS` returned. RFLAGS, PKRU and `IA32_PKRS` are not in it and stay 0: `KVM_GET_REGS`, `KVM_GET_XSAVE` and
+/// `KVM_GET_MSRS` have them.
 impl From<&kvm_sregs> for Registers {
     fn from(sregs: &kvm_sregs) -> Self {
         let &kvm_sregs { cr0, cr3, cr4, efer, ss, .. } = sregs;
@@ -45,7 +46,7 @@ mod tests {
     fn registers_of_kvm() {
         let ss = kvm_segment { dpl: 3, ..kvm_segment::default() };
         let (cr0, cr3, cr4, efer) = (0x8005_0033, 0x616_8000, 0x75_0ef0, 0xd01);
-        let registers = Registers { cr0, cr3, cr4, efer, rflags: 0, cpl: 3 };
+        let registers = Registers { cr0, cr3, cr4, efer, cpl: 3, ..Registers::default() };
         let sregs = kvm_sregs { ss, cr0, cr2: 1, cr3, cr4, efer, ..kvm_sregs::default() };
         assert_eq!(Registers::from(sregs), registers);
         let sregs2 = kvm_sregs2 { ss, cr0, cr2: 1, cr3, cr4, efer, pdptrs: [1; 4], ..kvm_sregs2::default() };

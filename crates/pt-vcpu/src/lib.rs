@@ -29,6 +29,7 @@
 //! |---|---|
 //! | registers, and what CPUID says | [`Registers`], [`Machine`] |
 //! | one vCPU: translate, trace, iterate | [`Vcpu`], [`Extents`] |
+//! | what an access finds, or the fault that it raises | [`Vcpu::translate_access`], [`Access`], [`Fault`] |
 //! | its memory: bytes, C strings, integers | [`View`], [`Integer`], [`AccessError`] |
 //! | the roots of all spaces, from one of them | [`find_roots`] |
 //! | what may be a root, without any | [`rank_roots`] |
@@ -39,8 +40,8 @@
 //! an image (`pt-image`), a VMM's own (`pt-vm-memory`). Memory is untrusted: whatever its bytes, nothing here panics,
 //! and an access costs at most five reads of entries per page.
 //!
-//! What this crate does not do: judge accesses (rights are reported, a [`View`] ignores them, SMAP and protection keys
-//! are not looked at), set accessed and dirty bits, strip the metadata bits of LAM from addresses, or remember translations as a TLB
+//! What this crate does not do: judge accesses unasked (rights are reported, and a [`View`] ignores them unless it is made
+//! [`with_access`](View::with_access)), strip the metadata bits of LAM from addresses, or remember translations as a TLB
 //! would. In PAE mode it reads the PDPTEs from memory, where a CPU uses what it loaded with CR3. There is no second
 //! dimension: in a nested guest the registers and the memory are those of one level.
 //!
@@ -78,9 +79,8 @@ pub use space::Translation;
 pub use vcpu::Vcpu;
 pub use view::View;
 
-pub use pt_amd64::Vendor;
-pub use pt_core::{Memory, MemoryMut, Step, TranslateError, Unreadable};
-pub use pt_x86::{Mode, Rights};
+pub use pt_core::{Marking, Memory, MemoryExchange, MemoryMut, Step, TranslateError, Unreadable};
+pub use pt_x86::{Access, AccessKind, CpuState, Fault, Mode, PageFault, Privilege, Rights, Vendor};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,7 +1,6 @@
 //! What decides how a vCPU translates: its registers, and facts of the machine that no register holds.
 
-use pt_amd64::Vendor;
-use pt_x86::{ControlRegisters, Cr0, Cr4, Efer, MAX_PHYS_BITS, Mode};
+use pt_x86::{ControlRegisters, Cr0, Cr4, Efer, MAX_PHYS_BITS, Mode, Vendor};
 
 /// The registers of a vCPU that address translation depends on, as plain values: what `KVM_GET_SREGS` and its like in
 /// other hypervisors return.
@@ -31,6 +30,10 @@ pub struct Registers {
     pub rflags: u64,
     /// The current privilege level: the DPL of SS. Translation does not depend on it; judging an access does.
     pub cpl: u8,
+    /// PKRU: the rights of protection keys for user pages. Judging an access depends on it where CR4.PKE is set.
+    pub pkru: u32,
+    /// The MSR `IA32_PKRS`: the same for supervisor pages, where CR4.PKS is set.
+    pub pkrs: u32,
 }
 
 impl Registers {

@@ -3,8 +3,8 @@
 //! [`Space`] has two implementations, tables of any format and no paging at all; [`in_space!`] picks one, once per
 //! access.
 
-use pt_core::{Format, Geometry, Memory, Step, TranslateError};
-use pt_x86::Rights;
+use pt_core::{Format, Geometry, Marking, Memory, MemoryExchange, Step, TranslateError};
+use pt_x86::{Access, CpuState, Fault, Rights, memory_type_index, protection_key};
 
 /// Where a linear address leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,16 @@ impl Translation {
     pub const fn left_in_page(&self) -> u64 {
         self.page_size - (self.va & (self.page_size - 1))
     }
+
+    /// The index of the page's memory type in the PAT: PAT, PCD and PWT, 0 to 7. Without paging it is 0.
+    pub fn memory_type_index(&self) -> u8 {
+        self.leaf.map_or(0, |leaf| memory_type_index(leaf.level, leaf.raw))
+    }
+
+    /// The page's protection key. Outside long mode there is none, and it is 0.
+    pub fn protection_key(&self) -> u8 {
+        self.leaf.map_or(0, |leaf| protection_key(leaf.raw))
+    }
 }
 
 /// The linear addresses outside long mode.
@@ -45,6 +55,24 @@ pub(crate) trait Space {
         linear: u64,
         read: impl FnMut(Step),
     ) -> Result<Translation, TranslateError>;
+
+    /// Translates a linear address for an access.
+    fn access<M: Memory + ?Sized>(
+        &self,
+        cpu: &CpuState,
+        memory: &M,
+        linear: u64,
+        access: Access,
+    ) -> Result<Translation, Fault>;
+
+    /// The same, with accessed and dirty bits.
+    fn mark<M: MemoryExchange + ?Sized>(
+        &self,
+        cpu: &CpuState,
+        memory: &mut M,
+        linear: u64,
+        access: Access,
+    ) -> Result<(Translation, Marking), Fault>;
 }
 
 pub(crate) struct Tables<'a, F> {
@@ -67,6 +95,27 @@ impl<F: Format<Rights = Rights>> Space for Tables<'_, F> {
     ) -> Result<Translation, TranslateError> {
         pt_core::trace(self.format, memory, self.cr3, linear, read).map(of_format::<F>)
     }
+
+    fn access<M: Memory + ?Sized>(
+        &self,
+        cpu: &CpuState,
+        memory: &M,
+        linear: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        cpu.translate(self.format, memory, linear, access).map(of_format::<F>)
+    }
+
+    fn mark<M: MemoryExchange + ?Sized>(
+        &self,
+        cpu: &CpuState,
+        memory: &mut M,
+        linear: u64,
+        access: Access,
+    ) -> Result<(Translation, Marking), Fault> {
+        let (found, marking) = cpu.translate_marking(self.format, memory, linear, access)?;
+        Ok((of_format::<F>(found), marking))
+    }
 }
 
 pub(crate) struct NoTables;
@@ -84,8 +133,32 @@ impl Space for NoTables {
         linear: u64,
         _: impl FnMut(Step),
     ) -> Result<Translation, TranslateError> {
-        Ok(Translation { va: linear, pa: linear, ..UNPAGED })
+        Ok(unpaged(linear))
     }
+
+    fn access<M: Memory + ?Sized>(
+        &self,
+        _: &CpuState,
+        _: &M,
+        linear: u64,
+        _: Access,
+    ) -> Result<Translation, Fault> {
+        Ok(unpaged(linear))
+    }
+
+    fn mark<M: MemoryExchange + ?Sized>(
+        &self,
+        _: &CpuState,
+        _: &mut M,
+        linear: u64,
+        _: Access,
+    ) -> Result<(Translation, Marking), Fault> {
+        Ok((unpaged(linear), Marking::Complete))
+    }
+}
+
+const fn unpaged(linear: u64) -> Translation {
+    Translation { va: linear, pa: linear, ..UNPAGED }
 }
 
 #[inline(always)]

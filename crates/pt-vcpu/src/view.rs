@@ -9,16 +9,20 @@
 //! Each page is translated when the access gets there and never read beyond what was asked for. An access goes on until
 //! the first byte that cannot be had and says which one that is, even where physical memory ends inside a page.
 
+mod piece;
+
 use core::ffi::CStr;
-use core::ops::{Range, RangeInclusive};
+use core::ops::RangeInclusive;
 
-use pt_core::{Memory, MemoryMut, Step, TranslateError, Unreadable};
+use pt_core::{Marking, Memory, MemoryExchange, MemoryMut, Step, TranslateError};
+use pt_x86::{Access, AccessKind, Privilege};
 
-use crate::space::{Space, in_space};
+use crate::space::in_space;
 use crate::{AccessCause, AccessError, Extents, Integer, Translation, Vcpu};
+use piece::{Check, Piece};
 
 /// The virtual memory of a [`Vcpu`] as a debugger sees it: everything that is present can be read and written, whatever
-/// its rights, and no accessed or dirty bit is set.
+/// its rights, and no accessed or dirty bit is set. [`with_access`](Self::with_access) makes it what an instruction sees.
 ///
 /// Addresses count as the CPU counts them: past the last one comes address 0, at 4 GiB outside long mode (where only the
 /// low 32 bits of an address count), at 2<sup>64</sup> in it.
@@ -47,6 +51,8 @@ use crate::{AccessCause, AccessError, Extents, Integer, Translation, Vcpu};
 pub struct View<M> {
     vcpu: Vcpu,
     memory: M,
+    /// On whose behalf accesses are judged; none: they are not.
+    privilege: Option<Privilege>,
 }
 
 /// Where strings are cut into reads: the smallest page.
@@ -57,7 +63,33 @@ const INTEGERS_AT_ONCE: usize = 256;
 
 impl<M: Memory> View<M> {
     pub(crate) const fn new(vcpu: &Vcpu, memory: M) -> Self {
-        Self { vcpu: *vcpu, memory }
+        Self { vcpu: *vcpu, memory, privilege: None }
+    }
+
+    /// The same memory as code or the processor itself sees it: an access that the vCPU would refuse ends with
+    /// [`AccessCause::Fault`], the exception that it would raise. Accessed and dirty bits stay as they are: see
+    /// [`mark`](Self::mark).
+    ///
+    /// ```
+    /// use pt_vcpu::{AccessCause, Machine, Privilege, Registers, Vcpu};
+    ///
+    /// // A page directory at 0x1000: a page of 4 MiB for the user, the next one for the supervisor.
+    /// let mut memory = vec![0; 0x2000];
+    /// memory[0x1000..0x1004].copy_from_slice(&0x87_u32.to_le_bytes());
+    /// memory[0x1004..0x1008].copy_from_slice(&0x83_u32.to_le_bytes());
+    /// let registers = Registers { cr0: 0x8001_0001, cr3: 0x1000, cr4: 0x10, cpl: 3, ..Registers::default() };
+    /// let vcpu = Vcpu::new(registers, &Machine::default());
+    ///
+    /// let view = vcpu.view(&memory).with_access(vcpu.privilege());
+    /// assert_eq!(view.read_integer::<u8>(0x1000)?, 0x87);
+    /// let stopped = view.read_integer::<u8>(0x40_1000).unwrap_err();
+    /// let AccessCause::Fault(fault) = stopped.cause else { panic!("{stopped}") };
+    /// assert_eq!(fault.to_string(), "#PF error 0x5: read, user, present: PDE at 0x1004: U/S = 0");
+    /// # Ok::<(), pt_vcpu::AccessError>(())
+    /// ```
+    pub const fn with_access(mut self, privilege: Privilege) -> Self {
+        self.privilege = Some(privilege);
+        self
     }
 
     /// The vCPU.
@@ -99,14 +131,30 @@ impl<M: Memory> View<M> {
     /// # Errors
     ///
     /// - [`AccessCause::Translate`]: the address that was reached is not mapped;
-    /// - [`AccessCause::Physical`]: it is, but its frame cannot be read there.
+    /// - [`AccessCause::Fault`]: in a view [`with_access`](Self::with_access) instead of that, what the vCPU raises;
+    /// - [`AccessCause::Physical`]: it is mapped, but its frame cannot be read there.
     ///
     /// The first [`done`](AccessError::done) bytes of `into` have been read; the others are unspecified.
     pub fn read(&self, va: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        self.read_as(AccessKind::Read, va, into)
+    }
+
+    /// As [`read`](Self::read), for instructions: in a view [`with_access`](Self::with_access) it is an instruction fetch that
+    /// has to be permitted.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn fetch(&self, va: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        self.read_as(AccessKind::Fetch, va, into)
+    }
+
+    fn read_as(&self, kind: AccessKind, va: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        let check = self.check(kind);
         in_space!(self.vcpu, |space| {
             let mut done = 0;
             while done < into.len() {
-                let piece = Piece::of(space, &self.memory, va, done..into.len())?;
+                let piece = Piece::of(space, &self.memory, check.as_ref(), va, done..into.len())?;
                 let into = &mut into[done..done + piece.len];
                 piece.access(|pa, part| self.memory.read(pa, &mut into[part]))?;
                 done += piece.len;
@@ -121,7 +169,8 @@ impl<M: Memory> View<M> {
     ///
     /// # Errors
     ///
-    /// - [`AccessCause::Translate`], [`AccessCause::Physical`]: as [`read`](Self::read), before a zero byte;
+    /// - [`AccessCause::Translate`], [`AccessCause::Fault`], [`AccessCause::Physical`]: as [`read`](Self::read), before a zero
+    ///   byte;
     /// - [`AccessCause::Unterminated`]: there is no zero byte in as many bytes as `into` has.
     ///
     /// The first [`done`](AccessError::done) bytes of `into` have been read, none of them zero.
@@ -138,10 +187,12 @@ impl<M: Memory> View<M> {
 
     /// Fills `into` up to and with the first zero byte, or whole.
     fn read_to_zero(&self, va: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        let check = self.check(AccessKind::Read);
         in_space!(self.vcpu, |space| {
             let mut done = 0;
             while done < into.len() {
-                let piece = Piece::of(space, &self.memory, va, done..into.len())?.cut(STRING_PIECE);
+                let piece = Piece::of(space, &self.memory, check.as_ref(), va, done..into.len())?;
+                let piece = piece.cut(STRING_PIECE);
                 let into = &mut into[done..done + piece.len];
                 let read = piece.access(|pa, part| self.memory.read(pa, &mut into[part]));
                 let had = read.map_or_else(|error| error.done - done, |()| piece.len);
@@ -193,6 +244,53 @@ impl<M: Memory> View<M> {
     fn linear(&self, va: u64) -> u64 {
         self.vcpu.paging().linear(va)
     }
+
+    /// What an access has to pass, if it is judged.
+    fn check(&self, kind: AccessKind) -> Option<Check> {
+        let access = Access { kind, privilege: self.privilege? };
+        Some(Check { cpu: self.vcpu.state(), access })
+    }
+}
+
+impl<M: MemoryExchange> View<M> {
+    /// Sets the accessed and dirty bits that an access to `len` bytes from `va` on sets, once all its pages are known to be
+    /// permitted: what comes before the access itself where tables are to end up as the vCPU would leave them.
+    ///
+    /// Says the first entry that could not be written, if any.
+    ///
+    /// ```
+    /// # use pt_vcpu::{Machine, Marking, Privilege, Registers, Vcpu};
+    /// # let mut memory = vec![0; 0x2000];
+    /// # memory[0x1000..0x1004].copy_from_slice(&0x87_u32.to_le_bytes());
+    /// # let registers = Registers { cr0: 0x8001_0001, cr3: 0x1000, cr4: 0x10, ..Registers::default() };
+    /// # let vcpu = Vcpu::new(registers, &Machine::default());
+    /// let mut view = vcpu.view(&mut memory).with_access(Privilege::User);
+    /// assert_eq!(view.mark(0x400, 8, Privilege::User.writes())?, Marking::Complete);
+    /// view.write_integer(0x400, 0x1122_3344_5566_7788_u64)?;
+    /// assert_eq!(memory[0x1000], 0xe7, "accessed and dirty");
+    /// # Ok::<(), pt_vcpu::AccessError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AccessCause::Fault`]. Up to [`done`](AccessError::done) bytes, all pages are permitted. No bit was set, unless the tables
+    /// changed meanwhile.
+    pub fn mark(&mut self, va: u64, len: usize, access: Access) -> Result<Marking, AccessError> {
+        let check = Check { cpu: self.vcpu.state(), access };
+        in_space!(self.vcpu, |space| {
+            let mut done = 0;
+            while done < len {
+                done += Piece::of(space, &self.memory, Some(&check), va, done..len)?.len;
+            }
+            let (mut done, mut marking) = (0, Marking::Complete);
+            while done < len {
+                let (piece, of_piece) = Piece::marked(space, &mut self.memory, &check, va, done..len)?;
+                done += piece.len;
+                marking = marking.and(of_piece);
+            }
+            Ok(marking)
+        })
+    }
 }
 
 impl<M: MemoryMut> View<M> {
@@ -207,14 +305,16 @@ impl<M: MemoryMut> View<M> {
     /// # Errors
     ///
     /// - [`AccessCause::Translate`]: the address that was reached is not mapped;
-    /// - [`AccessCause::Physical`]: it is, but its frame cannot be written there.
+    /// - [`AccessCause::Fault`]: in a view [`with_access`](Self::with_access) instead of that, what the vCPU raises;
+    /// - [`AccessCause::Physical`]: it is mapped, but its frame cannot be written there.
     ///
     /// The first [`done`](AccessError::done) bytes have been stored.
     pub fn write(&mut self, va: u64, bytes: &[u8]) -> Result<(), AccessError> {
+        let check = self.check(AccessKind::Write);
         in_space!(self.vcpu, |space| {
             let mut done = 0;
             while done < bytes.len() {
-                let piece = Piece::of(space, &self.memory, va, done..bytes.len())?;
+                let piece = Piece::of(space, &self.memory, check.as_ref(), va, done..bytes.len())?;
                 let bytes = &bytes[done..done + piece.len];
                 piece.access(|pa, part| self.memory.write(pa, &bytes[part]))?;
                 done += piece.len;
@@ -250,70 +350,5 @@ impl<M: MemoryMut> View<M> {
             done += bytes.len();
         }
         Ok(())
-    }
-}
-
-/// The part of an access that lies in one page.
-#[derive(Clone, Copy)]
-struct Piece {
-    va: u64,
-    pa: u64,
-    len: usize,
-    /// How many bytes of the access come before it.
-    before: usize,
-}
-
-impl Piece {
-    /// The first piece of what is left of an access at `va`.
-    #[inline(always)]
-    fn of<S: Space, M: Memory>(
-        space: &S,
-        memory: &M,
-        va: u64,
-        left: Range<usize>,
-    ) -> Result<Self, AccessError> {
-        let before = left.start;
-        let va = space.linear(va.wrapping_add(before as u64));
-        match space.trace(memory, va, |_| ()) {
-            Ok(found) => {
-                let len = found.left_in_page().min(left.len() as u64) as usize;
-                Ok(Self { va, pa: found.pa, len, before })
-            }
-            Err(error) => Err(AccessError { va, done: before, cause: AccessCause::Translate(error) }),
-        }
-    }
-
-    /// As much of it as lies before the next multiple of `size`, a power of two.
-    fn cut(self, size: u64) -> Self {
-        let len = (size - (self.va & (size - 1))).min(self.len as u64) as usize;
-        Self { len, ..self }
-    }
-
-    /// Accesses it at once. Only if that fails, the longest part of it that can be accessed is looked for by halving.
-    #[inline(always)]
-    fn access(
-        self,
-        mut access: impl FnMut(u64, Range<usize>) -> Result<(), Unreadable>,
-    ) -> Result<(), AccessError> {
-        access(self.pa, 0..self.len).or_else(|why| self.access_longest(why, access))
-    }
-
-    #[cold]
-    fn access_longest(
-        self,
-        mut why: Unreadable,
-        mut access: impl FnMut(u64, Range<usize>) -> Result<(), Unreadable>,
-    ) -> Result<(), AccessError> {
-        // All before `done` was accessed; among the `left` bytes from there on is one that cannot be.
-        let (mut done, mut left) = (0, self.len);
-        while left > 1 {
-            let half = left / 2;
-            match access(self.pa + done as u64, done..done + half) {
-                Ok(()) => (done, left) = (done + half, left - half),
-                Err(of_half) => (why, left) = (of_half, half),
-            }
-        }
-        let (va, pa) = (self.va + done as u64, self.pa + done as u64);
-        Err(AccessError { va, done: self.before + done, cause: AccessCause::Physical { pa, why } })
     }
 }

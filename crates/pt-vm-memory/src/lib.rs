@@ -1,7 +1,7 @@
 //! Guest memory of the rust-vmm crate [`vm_memory`], as page-table walks read and write it.
 //!
-//! [`VmMemory`] borrows any [`GuestMemoryBackend`] (`GuestMemoryMmap` is one) and is a [`Memory`] and a [`MemoryMut`]:
-//! everything that works on those works on the memory of a running VMM.
+//! [`VmMemory`] borrows any [`GuestMemoryBackend`] (`GuestMemoryMmap` is one) and is a [`Memory`], a [`MemoryMut`] and a
+//! [`MemoryExchange`]: everything that works on those works on the memory of a running VMM.
 //!
 //! ```
 //! use pt_amd64::FourLevel;
@@ -27,7 +27,7 @@
 //!
 //! A table is one read: one look-up among the regions, one copy out of a volatile slice. Memory that a guest can write
 //! at any time is never lent, because that would be a reference to bytes that change; what is decided about a table is
-//! decided on the copy. Single entries are loaded, and stored, atomically.
+//! decided on the copy. Single entries are loaded, stored and exchanged atomically.
 //!
 //! A hole between regions is [`Unreadable::Outside`]; reads and writes that straddle regions which touch each other
 //! work.
@@ -44,10 +44,11 @@ pub use vm_memory;
 
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use pt_core::{Memory, MemoryMut, Unreadable};
-use vm_memory::{GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress};
+use pt_core::{Memory, MemoryExchange, MemoryMut, Unreadable};
+use vm_memory::bitmap::Bitmap;
+use vm_memory::{GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress, VolatileMemory};
 
 /// The memory of a VMM, borrowed: regions of type `R`, found by address.
 ///
@@ -196,6 +197,13 @@ impl<'a, R: GuestMemoryRegion> VmMemory<'a, R> {
     }
 }
 
+impl<R: GuestMemoryRegion> VmMemory<'_, R> {
+    fn exchange(&self, address: u64, width: usize, current: u64, new: u64) -> Result<bool, Unreadable> {
+        let region = self.find(address).ok_or(Unreadable::Outside)?;
+        region.exchange(region.offset(address), width, current, new).ok_or(Unreadable::Failed)
+    }
+}
+
 impl<'a, R: GuestMemoryRegion> Region<'a, R> {
     /// None where it has no address.
     fn new(handle: &'a R) -> Option<Self> {
@@ -220,6 +228,34 @@ impl<'a, R: GuestMemoryRegion> Region<'a, R> {
             Ok(slice) => (slice.copy_to(into) == into.len()).then_some(()),
             Err(_) => self.handle.read_slice(into, at).ok(),
         }
+    }
+
+    /// None where the region has no memory that is mapped, or the entry is not aligned.
+    fn exchange(&self, at: MemoryRegionAddress, width: usize, current: u64, new: u64) -> Option<bool> {
+        let slice = self.handle.get_slice(at, width).ok()?;
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        // As for stores: only of usize is it known that all hosts have it.
+        let exchanged = if width == size_of::<usize>() {
+            let [current, new] = [current, new].map(|raw| (raw as usize).to_le());
+            slice
+                .get_atomic_ref::<AtomicUsize>(0)
+                .ok()?
+                .compare_exchange(current, new, success, failure)
+                .is_ok()
+        } else if width == size_of::<u32>() {
+            let [current, new] = [current, new].map(|raw| (raw as u32).to_le());
+            slice
+                .get_atomic_ref::<AtomicU32>(0)
+                .ok()?
+                .compare_exchange(current, new, success, failure)
+                .is_ok()
+        } else {
+            return None;
+        };
+        if exchanged {
+            slice.bitmap().mark_dirty(0, width);
+        }
+        Some(exchanged)
     }
 
     #[inline]
@@ -274,6 +310,42 @@ impl<R: GuestMemoryRegion> MemoryMut for &VmMemory<'_, R> {
     /// As there.
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
         self.store(address, bytes)
+    }
+}
+
+impl<R: GuestMemoryRegion> MemoryExchange for VmMemory<'_, R> {
+    /// Dirty bitmaps are marked. Whether a region is mapped for reading only is not known here: what the VMM gives the
+    /// guest as ROM it must map for writing itself, or not put here.
+    ///
+    /// # Errors
+    ///
+    /// - [`Unreadable::Outside`]: no region has the entry;
+    /// - [`Unreadable::Failed`]: a region has it, but no memory that is mapped; or the entry is not aligned.
+    fn compare_exchange(
+        &mut self,
+        address: u64,
+        width: usize,
+        current: u64,
+        new: u64,
+    ) -> Result<bool, Unreadable> {
+        self.exchange(address, width, current, new)
+    }
+}
+
+impl<R: GuestMemoryRegion> MemoryExchange for &VmMemory<'_, R> {
+    /// As for [`VmMemory`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn compare_exchange(
+        &mut self,
+        address: u64,
+        width: usize,
+        current: u64,
+        new: u64,
+    ) -> Result<bool, Unreadable> {
+        self.exchange(address, width, current, new)
     }
 }
 

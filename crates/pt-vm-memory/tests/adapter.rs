@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use pt_amd64::FourLevel;
-use pt_core::{Event, Memory, MemoryMut, Options, Segment, Segments, Unreadable, Walk};
+use pt_core::{
+    Event, Marking, Memory, MemoryExchange, MemoryMut, Options, Segment, Segments, Unreadable, Walk,
+};
 use pt_testkit::generate::{Case, Kind, cases};
+use pt_vcpu::{Fault, Machine, Privilege, Registers, Vcpu};
 use pt_vm_memory::VmMemory;
 use vm_memory::bitmap::{AtomicBitmap, BS, Bitmap};
 use vm_memory::volatile_memory::VolatileSlice;
@@ -228,6 +231,8 @@ fn a_region_that_gives_nothing() {
     assert_eq!(memory.read(0x1000, &mut [0; 4096]), Err(Unreadable::Failed));
     assert_eq!(memory.read_entry(0x1000, 8), Err(Unreadable::Failed));
     assert_eq!((&memory).write(0x1000, &[0; 8]), Err(Unreadable::Failed));
+    assert_eq!((&memory).compare_exchange(0x1000, 8, 0, 1), Err(Unreadable::Failed));
+    assert_eq!((&memory).compare_exchange(0x2000, 8, 0, 1), Err(Unreadable::Outside));
     assert_eq!(memory.read_entry(0x2000, 8), Err(Unreadable::Outside));
 }
 
@@ -248,6 +253,11 @@ fn writes_mark_pages_dirty() {
         [0, 0x1000, 0x2000, 0x3000].map(|page| region.bitmap().dirty_at(page))
     };
     assert_eq!(dirty(&|memory| memory.read(0, &mut [0; 0x4000]).unwrap()), [false; 4]);
+    let exchanged = |current| {
+        dirty(&|mut memory| assert_eq!(memory.compare_exchange(0x1ff8, 8, current, 7), Ok(current == 0)))
+    };
+    assert_eq!(exchanged(0), [false, true, false, false]);
+    assert_eq!(exchanged(1), [false; 4], "nothing was stored");
     let entry = dirty(&|mut memory| memory.write(0x1ff8, &[1; 8]).unwrap());
     assert_eq!(entry, [false, true, false, false]);
     let over_two_pages = dirty(&|mut memory| memory.write(0x2ffc, &[1; 8]).unwrap());
@@ -273,4 +283,63 @@ fn entries_are_never_torn() {
             assert!(raw == 0 || raw == 0x5555_5555_5555_5555, "{raw:#x}");
         }
     });
+}
+
+#[test]
+fn entries_are_exchanged() {
+    let ram = ram(&[(0, 0x1000), (0x1000, 0x1000)]);
+    ram.write_obj(0x1122_3344_5566_7788_u64, GuestAddress(0x1000)).unwrap();
+    let mut memory = VmMemory::new(&ram);
+    let now = || ram.read_obj::<u64>(GuestAddress(0x1000)).unwrap();
+    assert_eq!(memory.compare_exchange(0x1000, 8, 0x1122_3344_5566_7789, 1), Ok(false));
+    assert_eq!(now(), 0x1122_3344_5566_7788);
+    assert_eq!(memory.compare_exchange(0x1000, 8, 0x1122_3344_5566_7788, 0xa1a2_a3a4_a5a6_a7a8), Ok(true));
+    assert_eq!((&memory).compare_exchange(0x1000, 4, 0xffff_ffff_a5a6_a7a8, 0xffff_ffff_b5b6_b7b8), Ok(true));
+    assert_eq!(now(), 0xa1a2_a3a4_b5b6_b7b8);
+    for (address, width, why) in [
+        (0x1004, 8, Unreadable::Failed),
+        (0xffe, 4, Unreadable::Failed),
+        (0x1000, 2, Unreadable::Failed),
+        (0x2000, 8, Unreadable::Outside),
+    ] {
+        assert_eq!(memory.compare_exchange(address, width, 0, 1), Err(why), "{width} bytes at {address:#x}");
+    }
+}
+
+/// A guest that counts in the software bits of an entry, while accesses to its page are marked: no count is lost, and the
+/// bits are set.
+#[test]
+fn marking_beside_a_guest_that_writes() {
+    const COUNTS: u64 = 200_000;
+    const ONE: u64 = 1 << 52;
+    const ACCESSED: u64 = 1 << 5;
+    let ram = ram(&[(0, 0x4000)]);
+    ram.write_obj(0x2007_u64, GuestAddress(0x1000)).unwrap();
+    ram.write_obj(0x87_u64, GuestAddress(0x2000)).unwrap();
+    let (memory, done) = (VmMemory::new(&ram), AtomicBool::new(false));
+    let registers =
+        Registers { cr0: 0x8001_0001, cr3: 0x1000, cr4: 0x20, efer: 0xd00, ..Registers::default() };
+    let vcpu = Vcpu::new(registers, &Machine::default());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut memory = &memory;
+            let mut counted = 0;
+            while counted < COUNTS {
+                let raw = memory.read_entry(0x2000, 8).unwrap();
+                // Seven bits of counter, and the accessed bit taken away: an A-bit scan.
+                let next = (raw & !ACCESSED & !(0x7f << 52)) | (raw + ONE) & 0x7f << 52;
+                counted += u64::from(memory.compare_exchange(0x2000, 8, raw, next).unwrap());
+            }
+            done.store(true, Ordering::Release);
+        });
+        while !done.load(Ordering::Acquire) {
+            match vcpu.translate_marking(&mut &memory, 0x1234, Privilege::User.reads()) {
+                Ok((found, marking)) => assert_eq!((found.pa, marking), (0x1234, Marking::Complete)),
+                Err(fault) => assert_eq!(fault, Fault::Contended { va: 0x1234 }),
+            }
+        }
+    });
+    let (found, _) = vcpu.translate_marking(&mut &memory, 0x1234, Privilege::User.writes()).unwrap();
+    assert_eq!(found.leaf.unwrap().raw >> 52 & 0x7f, COUNTS & 0x7f);
+    assert_eq!(ram.read_obj::<u64>(GuestAddress(0x2000)).unwrap() & 0xfff, 0xe7);
 }

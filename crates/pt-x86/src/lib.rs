@@ -3,7 +3,9 @@
 //! - [`EntryFlags`]: the bits of an entry, by name;
 //! - [`Rights`]: what a path permits, in the entry's own bit positions, so that one operation accumulates it;
 //! - [`Mode`] and [`ControlRegisters`]: which format a CPU's registers select;
+//! - [`CpuState`]: which accesses a CPU's state permits; [`Fault`]: the exception that it raises otherwise;
 //! - [`Shape`]: reserved bits and address field of an entry, and all that follows from them;
+//! - [`memory_type_index`] and [`protection_key`]: what else a page's entry says;
 //! - [`address_mask`] and [`reserved_above`]: MAXPHYADDR as masks.
 //!
 //! ```
@@ -17,8 +19,8 @@
 //! assert_eq!(Rights::all().restrict(link.bits()).restrict(page.bits()), Rights::WRITE | Rights::EXECUTE);
 //! ```
 //!
-//! What this crate does not do: decode entries (`pt-amd64` and `pt-i686` do, one type per format), walk tables (`pt-core`
-//! does), or judge accesses. It is `no_std` and never allocates.
+//! What this crate does not do: decode entries (`pt-amd64` and `pt-i686` do, one type per format) or walk tables (`pt-core`
+//! does). It is `no_std` and never allocates.
 //!
 //! Sections named here are those of the Intel SDM, volume 3A, chapter "Paging", and of the AMD64 APM, volume 2, chapter
 //! "Page Translation and Protection".
@@ -26,15 +28,25 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod access;
+mod cpu;
+mod fault;
 mod flags;
 mod mode;
+mod page;
 mod rights;
 mod shape;
+mod vendor;
 
+pub use access::{Access, AccessKind, Privilege};
+pub use cpu::{CpuState, Rflags};
+pub use fault::{ErrorCode, Fault, KeyRegister, KeyRight, PageFault, Reason};
 pub use flags::EntryFlags;
 pub use mode::{ControlRegisters, Cr0, Cr4, Efer, Mode, ParseModeError};
+pub use page::{memory_type_index, protection_key, table_name};
 pub use rights::Rights;
-pub use shape::{Shape, narrowed, permissive_link, widened};
+pub use shape::{Shape, marked, narrowed, permissive_link, widened};
+pub use vendor::Vendor;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -34,6 +34,8 @@ bitflags! {
         const SUPERVISOR_ACCESS_PREVENTION = 1 << 21;
         /// PKE: protection keys for user pages.
         const PROTECTION_KEYS = 1 << 22;
+        /// PKS: protection keys for supervisor pages.
+        const SUPERVISOR_PROTECTION_KEYS = 1 << 24;
         const _ = !0;
     }
 
@@ -75,6 +77,11 @@ impl Mode {
             Self::FourLevel => "4level",
             Self::FiveLevel => "5level",
         }
+    }
+
+    /// Whether it is one of long mode: 4-level or 5-level paging.
+    pub const fn is_long(self) -> bool {
+        matches!(self, Self::FourLevel | Self::FiveLevel)
     }
 }
 
@@ -138,5 +145,20 @@ impl ControlRegisters {
         } else {
             Mode::TwoLevel
         }
+    }
+    /// The same registers with the bits changed that select `mode`: for tables whose mode is known otherwise.
+    ///
+    /// ```
+    /// use pt_x86::{ControlRegisters, Mode};
+    ///
+    /// assert_eq!(ControlRegisters::default().in_mode(Mode::FiveLevel).mode(), Mode::FiveLevel);
+    /// ```
+    pub fn in_mode(mut self, mode: Mode) -> Self {
+        let long = mode.is_long();
+        self.cr0.set(Cr0::PAGING, mode != Mode::Unpaged);
+        self.cr4.set(Cr4::PHYSICAL_ADDRESS_EXTENSION, long || mode == Mode::Pae);
+        self.cr4.set(Cr4::LINEAR_ADDRESS_57, mode == Mode::FiveLevel);
+        self.efer.set(Efer::LONG_MODE_ACTIVE, long);
+        self
     }
 }

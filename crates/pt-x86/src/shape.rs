@@ -62,6 +62,12 @@ pub const fn permissive_link(held: u64) -> u64 {
         .bits()
 }
 
+/// `raw` after use: accessed, and dirty if it is a `page` that was `written`.
+pub const fn marked(raw: u64, page: bool, written: bool) -> u64 {
+    let dirty = if page && written { EntryFlags::DIRTY.bits() } else { 0 };
+    raw | EntryFlags::ACCESSED.bits() | dirty
+}
+
 impl Shape {
     /// A page whose address field is `held`, with attributes in the layout of a 4 KiB entry; none where something of
     /// it does not fit. `large` says that the level's pages are marked by PS, and have PAT in bit 12.

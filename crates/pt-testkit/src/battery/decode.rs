@@ -105,6 +105,14 @@ fn laws<F: Format>(mode: &Mode, format: &F, number: u8, raw: u64, other: u64) {
         }
     };
     assert_eq!(format.relocate(at, raw, address), Some(raw), "{what}: the round trip loses something");
+    for written in [false, true] {
+        let marked = format.mark(at, raw, written);
+        let set = marked & !raw;
+        assert_eq!(raw & !marked, 0, "{what}: marking clears bits");
+        assert_eq!(set & !F::ACCESSED_DIRTY, 0, "{what}: marking sets {set:#x}");
+        assert_eq!(format.decode(at, marked), format.decode(at, raw), "{what}: marking changes the entry");
+        assert_eq!(format.mark(at, marked, written), marked, "{what}: marking twice is marking once");
+    }
     let fits = page_mask(mode, if matches!(format.decode(at, raw), Entry::Leaf(_)) { size } else { 4096 });
     for to in [other & fits, !other & fits, 0, fits] {
         let moved = format.relocate(at, raw, to).unwrap_or_else(|| panic!("{what} can hold {to:#x}"));

@@ -1,8 +1,9 @@
-//! `pt translate`: every level's entry, then where it leads or which level fails and why.
+//! `pt translate`: every level's entry, then where it leads or which level fails and why, and what becomes of an access.
 
 use std::io::{self, Write};
 
 use pt_core::{Entry, Format, Geometry, Memory, Step, TranslateError, Translation, trace};
+use pt_x86::{Access, ControlRegisters, CpuState, memory_type_index, protection_key};
 
 use crate::arguments::TranslateArguments;
 use crate::guest::Guest;
@@ -16,6 +17,9 @@ pub(crate) fn run(arguments: &TranslateArguments, out: &mut Output) -> anyhow::R
         for &root in &guest.roots {
             for &va in &arguments.addresses {
                 print(&format, &guest, root, va, out)?;
+                if let Some(access) = arguments.access.access() {
+                    judge(&format, &guest, root, va, access, out)?;
+                }
             }
         }
     });
@@ -39,6 +43,29 @@ fn print<F: Format>(format: &F, guest: &Guest, root: u64, va: u64, out: &mut Out
             let reason = out.tone(Tone::Fault, format!("not mapped: {}", explained::<F>(&error)));
             writeln!(out, "  {reason}")
         }
+    }
+}
+
+/// What the CPU makes of an access. Addresses that are not looked at are not judged either.
+fn judge<F: Format<Rights = pt_x86::Rights>>(
+    format: &F,
+    guest: &Guest,
+    root: u64,
+    va: u64,
+    access: Access,
+    out: &mut Output,
+) -> io::Result<()> {
+    if !guest.range.contains(&va) {
+        return Ok(());
+    }
+    let control = ControlRegisters { cr3: root, ..guest.cpu.control };
+    let cpu = CpuState { control, ..guest.cpu };
+    match cpu.translate(format, &guest.image, va, access) {
+        Ok(found) => {
+            let (pat, key) = (memory_type_index(found.level, found.raw), protection_key(found.raw));
+            writeln!(out, "  {access}: permitted, PAT entry {pat}, protection key {key}")
+        }
+        Err(fault) => writeln!(out, "  {}", out.tone(Tone::Fault, fault)),
     }
 }
 

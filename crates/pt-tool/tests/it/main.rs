@@ -1,5 +1,6 @@
 //! `pt` against independent witnesses: QEMU's monitor and Unicorn's MMU on real guests and on hand-made cases.
 
+mod access;
 mod commands;
 mod corpus;
 mod hostile;

@@ -3,9 +3,11 @@
 mod access;
 mod corpus;
 mod edges;
+mod faults;
 mod guest;
 mod model;
 mod modes;
+mod oracle;
 #[cfg(feature = "alloc")]
 mod roots;
 mod strings;

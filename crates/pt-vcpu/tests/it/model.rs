@@ -1,64 +1,11 @@
 //! Random tables in every mode: accesses of a few bytes against the oracle's translation of each byte.
 
 use proptest::prelude::*;
-use pt_core::NoBuffer;
 use pt_testkit::generate::{Case, Kind, cases};
-use pt_testkit::naive::{self, Frames, Long, Lost, Missing, Physical};
-use pt_vcpu::{
-    AccessCause, AccessError, Machine, Memory, MemoryMut, Registers, TranslateError, Unreadable, Vcpu, Vendor,
-};
+use pt_testkit::naive::{self, Lost, Physical};
+use pt_vcpu::{AccessCause, AccessError, TranslateError, Vcpu};
 
-struct Sparse(Frames);
-
-impl Memory for Sparse {
-    type Buffer = NoBuffer;
-
-    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
-        let bytes = self.0.bytes(address, into.len() as u64).map_err(|missing| match missing {
-            Missing::Outside => Unreadable::Outside,
-            Missing::NotHeld => Unreadable::NotHeld,
-        })?;
-        into.copy_from_slice(&bytes);
-        Ok(())
-    }
-}
-
-impl MemoryMut for Sparse {
-    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
-        self.read(address, &mut vec![0; bytes.len()])?;
-        for (at, &byte) in (address..).zip(bytes) {
-            assert!(self.0.write(at, 1, u64::from(byte)));
-        }
-        Ok(())
-    }
-}
-
-/// The oracle's mode, as registers and a machine.
-fn vcpu(mode: naive::Mode, cr3: u64) -> Vcpu {
-    let paging = Registers { cr0: 0x8000_0001, cr3, ..Registers::default() };
-    let with_nxe = |efer, nx| if nx { efer | 0x800 } else { efer };
-    let long = |cr4, long: Long| {
-        let Long { phys_bits, nx, gib_pages, amd, ignored } = long;
-        let vendor = if amd { Vendor::Amd } else { Vendor::Intel };
-        let machine =
-            Machine { phys_bits: phys_bits as u8, gib_pages, ignored, vendor, ..Machine::default() };
-        (Registers { cr4, efer: with_nxe(0x500, nx), ..paging }, machine)
-    };
-    let (registers, machine) = match mode {
-        naive::Mode::TwoLevel { phys_bits, pse, pse36, ignored } => {
-            let machine = Machine { phys_bits: phys_bits as u8, pse36, ignored, ..Machine::default() };
-            (Registers { cr4: if pse { 0x10 } else { 0 }, ..paging }, machine)
-        }
-        naive::Mode::Pae { phys_bits, nx, strict_pdpte, ignored } => {
-            let machine = Machine { phys_bits: phys_bits as u8, strict_pdpte, ignored, ..Machine::default() };
-            (Registers { cr4: 0x20, efer: with_nxe(0, nx), ..paging }, machine)
-        }
-        naive::Mode::FourLevel(features) => long(0x20, features),
-        naive::Mode::FiveLevel(features) => long(0x1020, features),
-        naive::Mode::Toy => unreachable!("not a CPU's"),
-    };
-    Vcpu::new(registers, &machine)
-}
+use crate::oracle::{Sparse, vcpu};
 
 /// Where each byte of an access is, up to the first that is nowhere.
 fn bytes(case: &Case, cr3: u64, va: u64, len: usize) -> (Vec<u64>, Option<Lost>) {
