@@ -81,12 +81,12 @@ impl Output {
     /// Writes `bytes`, but for pages of zeros.
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
         while !bytes.is_empty() {
-            let to_boundary = HOLE - (self.at % HOLE as u64) as usize;
-            let (page, rest) = bytes.split_at(to_boundary.min(bytes.len()));
-            if *page != [0; HOLE][..page.len()] {
-                self.put(page).map_err(|cause| WriteError::Write { path: self.path(), cause })?;
+            let (zeros, len) = run(self.at, bytes);
+            let (run, rest) = bytes.split_at(len);
+            if !zeros {
+                self.put(run).map_err(|cause| WriteError::Write { path: self.path(), cause })?;
             }
-            self.at += page.len() as u64;
+            self.at += len as u64;
             bytes = rest;
         }
         Ok(())
@@ -108,5 +108,34 @@ impl Output {
             Ok(()) => Ok(self.staged),
             Err(cause) => Err(WriteError::Write { path: self.path(), cause }),
         }
+    }
+}
+
+/// How many of `bytes`, which go to the offset `at`, come before the first page that differs from those before it in
+/// whether it is zeros; and whether they are.
+fn run(at: u64, bytes: &[u8]) -> (bool, usize) {
+    let zeros = |page: &[u8]| *page == [0; HOLE][..page.len()];
+    let to_boundary = HOLE - (at % HOLE as u64) as usize;
+    let (first, rest) = bytes.split_at(to_boundary.min(bytes.len()));
+    let first_zeros = zeros(first);
+    let alike = rest.chunks(HOLE).take_while(|page| zeros(page) == first_zeros);
+    (first_zeros, first.len() + alike.map(<[u8]>::len).sum::<usize>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_end_where_zeros_begin_or_end() {
+        let mut bytes = vec![0; 4 * HOLE];
+        bytes[HOLE..3 * HOLE].fill(1);
+        assert_eq!(run(0, &bytes), (true, HOLE));
+        assert_eq!(run(HOLE as u64, &bytes[HOLE..]), (false, 2 * HOLE));
+        assert_eq!(run(0, &bytes[3 * HOLE..]), (true, HOLE));
+        // Pages are those of the file: an odd start makes the first one short.
+        assert_eq!(run(100, &bytes[HOLE - 1..2 * HOLE]), (false, HOLE + 1));
+        assert_eq!(run(HOLE as u64 - 1, &bytes[HOLE - 1..2 * HOLE]), (true, 1));
+        assert_eq!(run(5, &bytes[..10]), (true, 10));
     }
 }

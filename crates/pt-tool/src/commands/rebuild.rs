@@ -60,7 +60,7 @@ fn rebuild<F: Encode<Rights: Hash>>(
     let ground = Ground::of(image, &graph, arguments.choices.faults == Faults::Keep);
     let choices = possible(arguments.choices, &ground, image.path());
 
-    let (rebuilt, tables) = place(graph, choices, &ground, image)
+    let (rebuilt, tables) = place(format, graph, choices, &ground, image)
         .map_err(|error| explained(error, choices))
         .with_context(|| path.to_string())?;
     let memory = match choices.frames {
@@ -90,6 +90,7 @@ fn rebuild<F: Encode<Rights: Hash>>(
 
 /// Decides everything, and reserves the tables. Returns how many there were and are, too.
 fn place<F: Encode>(
+    format: &F,
     graph: Graph<F>,
     choices: Choices,
     ground: &Ground,
@@ -107,14 +108,8 @@ fn place<F: Encode>(
         let tables = counted(&plan);
         return Ok((plan.reserve(&mut ground.unused())?, tables));
     }
-    let mut arena = ground.vacated();
-    // Tables that must lie low come before frames, which can lie anywhere.
-    let low = graph.requests().filter(|request| u32::try_from(request.highest).is_ok());
-    let kept_free = low.filter_map(|request| {
-        let at = arena.take(request.bytes, request.alignment, request.highest)?;
-        Some(at..=at + (request.bytes - 1))
-    });
-    let kept_free: Vec<_> = kept_free.collect();
+    let mut arena = ground.vacated(format);
+    let set_aside = ground.set_aside(&mut arena, graph.requests());
     let progress = Progress::bytes(image.held_bytes());
     let watched = progress.watch(image);
     let plan = {
@@ -128,8 +123,8 @@ fn place<F: Encode>(
         };
         Plan::new(graph, options, placement)?
     };
-    for free in &kept_free {
-        arena.release(free);
+    for place in &set_aside {
+        arena.release(place);
     }
     let tables = counted(&plan);
     Ok((plan.reserve(&mut arena)?, tables))

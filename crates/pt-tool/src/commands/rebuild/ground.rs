@@ -2,13 +2,21 @@
 
 use std::ops::RangeInclusive;
 
-use pt_core::{Format, TableAllocator, TableRequest};
+use pt_core::{Encode, Format, Level, TableAllocator, TableRequest};
 use pt_image::Image;
 use pt_rebuild::{Arena, Graph};
 use rangemap::RangeInclusiveSet;
 
 /// The last address that is physical: no entry and no image can hold one above it.
 const LAST: u64 = (1 << 52) - 1;
+
+const FOUR_GIB: u64 = 1 << 32;
+
+/// Video memory and ROMs on every PC, even where an image has what was read there: nothing goes there.
+const LEGACY: RangeInclusive<u64> = 0xa_0000..=0xf_ffff;
+
+/// The addresses of the firmware's ROM on every PC: memory that starts there is not the last.
+const FIRMWARE: RangeInclusive<u64> = 0xff00_0000..=FOUR_GIB - 1;
 
 /// Physical addresses by what the old image has there.
 #[derive(Debug)]
@@ -60,40 +68,61 @@ impl Ground {
         bytes(&self.mapped)
     }
 
-    /// Where tables can go when everything else stays: where nothing was.
+    /// Where tables can go when everything else stays: where nothing was, behind the guest's memory if possible.
     pub(super) fn unused(&self) -> Unused {
         let mut used = self.memory.clone();
+        used.extend([LEGACY]);
         used.extend(self.mapped.iter().cloned());
         used.extend(self.barred.iter().cloned());
         let end = self.end_of_memory();
-        let above = end..=LAST;
-        let below = 0..=end.saturating_sub(1);
-        Unused { above: Arena::new(used.gaps(&above)), between: Arena::new(used.gaps(&below)) }
+        let (behind, between) = (end..=LAST, 0..=end.saturating_sub(1));
+        Unused { behind: Arena::new(used.gaps(&behind)), between: Arena::new(used.gaps(&between)) }
     }
 
-    /// Where frames and tables can go when nothing else stays: where there is memory, and above it. What lies between
-    /// ranges of memory may be a device's.
-    pub(super) fn vacated(&self) -> Arena {
-        let mut arena = Arena::new(self.memory.iter().cloned().chain([self.end_of_memory()..=LAST]));
+    /// Where frames and tables can go when nothing stays but what is not held: where there is memory, and behind it. What
+    /// lies between ranges of memory may be a device's; it is taken where entries can hold nothing above 4 GiB.
+    pub(super) fn vacated<F: Encode>(&self, format: &F) -> Arena {
+        let highest = format.highest_table_address(Level::LEAF);
+        let from = if highest > FOUR_GIB { self.end_of_memory() } else { 0 };
+        let mut arena = Arena::new(self.memory.iter().cloned().chain([from..=highest.min(LAST)]));
+        arena.reserve(&LEGACY);
         self.barred.iter().for_each(|barred| arena.reserve(barred));
         arena
     }
 
+    /// Takes places out of an arena for tables that must lie low, where frames that can lie anywhere would fill it.
+    pub(super) fn set_aside(
+        &self,
+        arena: &mut Arena,
+        tables: impl Iterator<Item = TableRequest>,
+    ) -> Vec<RangeInclusive<u64>> {
+        let low = |table: &TableRequest| table.highest < FOUR_GIB && self.end_of_memory() > FOUR_GIB;
+        let places = tables.filter(low).filter_map(|table| {
+            let at = arena.take(table.bytes, table.alignment, table.highest)?;
+            Some(at..=at + (table.bytes - 1))
+        });
+        places.collect()
+    }
+
+    /// The address behind the last range of memory that is not firmware.
     fn end_of_memory(&self) -> u64 {
-        self.memory.last().map_or(0, |last| last.end().saturating_add(1))
+        let mut ranges = self.memory.iter().rev();
+        ranges
+            .find(|range| !FIRMWARE.contains(range.start()))
+            .map_or(0, |range| range.end().saturating_add(1))
     }
 }
 
-/// Addresses that nothing used: above all memory, or else between its ranges.
+/// Addresses that nothing used: behind the guest's memory, or else between its ranges.
 #[derive(Debug)]
 pub(super) struct Unused {
-    above: Arena,
+    behind: Arena,
     between: Arena,
 }
 
 impl TableAllocator for Unused {
     fn allocate(&mut self, request: &TableRequest) -> Option<u64> {
-        self.above.allocate(request).or_else(|| self.between.allocate(request))
+        self.behind.allocate(request).or_else(|| self.between.allocate(request))
     }
 
     /// Nothing is rebuilt after that.
