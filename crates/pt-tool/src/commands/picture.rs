@@ -12,6 +12,7 @@ use crate::arguments::{PictureArguments, wrong_usage};
 use crate::guest::Guest;
 use crate::output::Output;
 use crate::paging::with_format;
+use crate::show::Spaces;
 use crate::whole::{self, same_file};
 
 pub(crate) fn run(arguments: &PictureArguments, out: &mut Output) -> anyhow::Result<()> {
@@ -21,7 +22,7 @@ pub(crate) fn run(arguments: &PictureArguments, out: &mut Output) -> anyhow::Res
     }
     let svg = with_format!(guest.paging, |format| picture(format, &guest))?;
     whole::write(&arguments.output, svg.as_bytes())?;
-    writeln!(out, "{}: {} spaces", arguments.output.display(), guest.roots.len())?;
+    writeln!(out, "{}: {}", arguments.output.display(), Spaces(guest.roots.len() as u64))?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::arguments::AllSpacesArguments;
 use crate::guest::Guest;
 use crate::output::{Output, Tone};
 use crate::paging::with_format;
+use crate::show::Spaces;
 
 pub(crate) fn run(arguments: &AllSpacesArguments, out: &mut Output) -> anyhow::Result<()> {
     let guest = Guest::open_all(arguments)?;
@@ -79,9 +80,9 @@ fn print<F: Format>(format: F, guest: &Guest, out: &mut Output) -> anyhow::Resul
     writeln!(out)?;
     writeln!(
         out,
-        "{} tables of {} spaces: {between} shared between spaces, {within} within one, {depths} met again at another depth",
+        "{} tables of {}: {between} shared between spaces, {within} within one, {depths} met again at another depth",
         tables.len(),
-        guest.roots.len(),
+        Spaces(guest.roots.len() as u64),
     )?;
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! `pt` against independent witnesses: QEMU's monitor and Unicorn's MMU on real guests and on hand-made cases.
 
 mod access;
+mod broken;
 mod commands;
 mod corpus;
+mod every;
 mod hostile;
 mod oracle;
 mod readme;

@@ -19,12 +19,15 @@ use svg::node::{Text as Words, element::Definitions};
 use super::axis::Axis;
 use super::blocks::{Block, Kind, coarser};
 use crate::guest::Guest;
-use crate::show::Size;
+use crate::show::{Size, Spaces};
 
 const LEFT: f64 = 250.0;
-const TOP: f64 = 130.0;
+/// Below the caption, the legend and the roots.
+const TOP: f64 = 232.0;
 const RIGHT: f64 = 30.0;
-const LEGEND: f64 = 110.0;
+const BOTTOM: f64 = 20.0;
+const LEGEND: f64 = 52.0;
+const LEGEND_PITCH: f64 = 190.0;
 /// How wide the columns are together, unless each would be too narrow or too wide.
 const WIDTH: f64 = 1300.0;
 
@@ -42,8 +45,11 @@ impl Picture<'_> {
     pub(super) fn svg<F: Format>(&self) -> String {
         let pitch = (WIDTH / self.columns.len().max(1) as f64).clamp(9.0, 90.0);
         let width = LEFT + pitch * self.columns.len() as f64 + RIGHT;
-        let width = width.max(LEFT + 560.0);
-        let height = TOP + self.axis.height() + LEGEND;
+        let caption = self.caption();
+        // A letter is less than 8 wide.
+        let longest = caption.iter().map(|line| line.chars().count()).max().unwrap_or_default();
+        let width = width.max(4.0 * LEGEND_PITCH + RIGHT).max(8.0 * longest as f64);
+        let height = TOP + self.axis.height() + BOTTOM;
         let mut document = Document::new()
             .set("viewBox", (0.0, 0.0, width, height))
             .set("width", width)
@@ -52,6 +58,10 @@ impl Picture<'_> {
             .set("font-size", 10)
             .add(hatching())
             .add(Rectangle::new().set("width", width).set("height", height).set("fill", "white"));
+        for (line, y) in caption.into_iter().zip([18.0, 36.0]) {
+            document = document.add(Text::new(line).set("x", 10).set("y", y).set("font-size", 13));
+        }
+        document = legend(document, LEGEND);
         document = self.axis_and_roots::<F>(document, pitch);
         let mut shares = Shares::new();
         for (space, column) in self.columns.iter().enumerate() {
@@ -64,21 +74,19 @@ impl Picture<'_> {
                 document = document.add(self.cell::<F>(space, &block, (from, to), left + 1.0, pitch - 2.0));
             }
         }
-        document = self.links(document, &shares, pitch);
-        legend(document, TOP + self.axis.height() + 24.0).to_string()
+        self.links(document, &shares, pitch).to_string()
+    }
+
+    fn caption(&self) -> [String; 2] {
+        let spaces = Spaces(self.columns.len() as u64);
+        let (mode, grain) = (self.guest.paging.mode(), Size(self.axis.grain));
+        let how = "Addresses ascend downwards, folded where no space has anything, rounded to";
+        [format!("{}: {spaces}, {mode}", self.guest.image.path().display()), format!("{how} {grain}.")]
     }
 
     /// The addresses at the left, the roots above, the folded stretches across.
     fn axis_and_roots<F: Format>(&self, mut document: Document, pitch: f64) -> Document {
         let right = LEFT + pitch * self.columns.len() as f64;
-        let caption = format!(
-            "{}: {} spaces, {}. Addresses ascend downwards, folded where no space has anything, rounded to {}.",
-            self.guest.image.path().display(),
-            self.columns.len(),
-            self.guest.paging.mode(),
-            Size(self.axis.grain),
-        );
-        document = document.add(Text::new(caption).set("x", 10).set("y", 18).set("font-size", 13));
         let mut lowest_label = f64::MIN;
         for stretch in &self.axis.stretches {
             let y = TOP + stretch.top;
@@ -88,13 +96,12 @@ impl Picture<'_> {
                 document = document.add(fold.set("y1", y).set("y2", y).set("stroke-dasharray", "1 3"));
             } else if y >= lowest_label + 10.0 {
                 lowest_label = y;
-                let label = format!(
-                    "{:016x}  {:>8}",
-                    F::canonical(stretch.first),
-                    about(stretch.last - stretch.first + 1)
-                );
-                let label = Text::new(label).set("x", LEFT - 8.0).set("y", y + 8.0).set("text-anchor", "end");
-                document = document.add(label.set("font-family", "monospace").set("font-size", 9));
+                let address = format!("{:01$x}", F::canonical(stretch.first), address_digits::<F>());
+                let size = about(stretch.last - stretch.first + 1);
+                for (label, x) in [(address, LEFT - 66.0), (size, LEFT - 8.0)] {
+                    let label = Text::new(label).set("x", x).set("y", y + 8.0).set("text-anchor", "end");
+                    document = document.add(label.set("font-family", "monospace").set("font-size", 9));
+                }
             }
         }
         for (space, root) in self.guest.roots.iter().enumerate() {
@@ -116,11 +123,12 @@ impl Picture<'_> {
     ) -> Rectangle {
         let (top, bottom) = (self.axis.stretches[from], self.axis.stretches[to]);
         let words = format!(
-            "root {:#x}: {:016x}..={:016x}, {}",
+            "root {:#x}: {:0digits$x}..={:0digits$x}, {}",
             self.guest.roots[space],
             F::canonical(block.first),
             F::canonical(block.last),
             self.words(block.kind),
+            digits = address_digits::<F>(),
         );
         Rectangle::new()
             .set("x", left)
@@ -148,11 +156,20 @@ impl Picture<'_> {
         }
     }
 
-    /// A line from the owner of each shared stretch to all who link it.
+    /// A line from the owner of each shared stretch to all who link it. Where several have owners of the same stretch, each
+    /// has a line of its own.
     fn links(&self, mut document: Document, shares: &Shares, pitch: f64) -> Document {
+        let mut owners: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for &(_, from, to) in shares.keys() {
+            *owners.entry((from, to)).or_default() += 1;
+        }
+        let mut drawn: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         for (&(owner, from, to), spaces) in shares {
             let (top, bottom) = (self.axis.stretches[from], self.axis.stretches[to]);
-            let y = TOP + (top.top + bottom.top + bottom.height) / 2.0;
+            let line = drawn.entry((from, to)).or_default();
+            *line += 1;
+            let part = *line as f64 / (owners[&(from, to)] + 1) as f64;
+            let y = TOP + top.top + (bottom.top + bottom.height - top.top) * part;
             let x = |space: usize| LEFT + pitch * (space as f64 + 0.5);
             let furthest = spaces.iter().copied().max().unwrap_or_default();
             let line =
@@ -169,6 +186,11 @@ impl Picture<'_> {
         }
         document
     }
+}
+
+/// How many hexadecimal digits an address has.
+fn address_digits<F: Format>() -> usize {
+    if F::SIGN_EXTENDED { 16 } else { F::VA_BITS.div_ceil(4) as usize }
 }
 
 /// A size in the largest unit that it has one of, rounded.
@@ -222,9 +244,9 @@ fn legend(mut document: Document, top: f64) -> Document {
         (Kind::Within, "a table that the same space has elsewhere too"),
     ];
     for (index, (kind, words)) in entries.into_iter().enumerate() {
-        let (x, y) = (LEFT + 165.0 * (index % 4) as f64, top + 22.0 * (index / 4) as f64);
+        let (x, y) = (10.0 + LEGEND_PITCH * (index % 4) as f64, top + 22.0 * (index / 4) as f64);
         // The last row has two long entries.
-        let x = if index == 9 { LEFT + 330.0 } else { x };
+        let x = if index == 9 { 10.0 + 2.0 * LEGEND_PITCH } else { x };
         let swatch = Rectangle::new().set("x", x).set("y", y).set("width", 14).set("height", 12);
         document = document
             .add(swatch.set("fill", fill(kind)).set("stroke", "#9aa").set("stroke-width", 0.5))
