@@ -21,7 +21,7 @@ use crate::layout::PHYSICAL_END;
 use pt_core::{Memory, Unreadable};
 use staged::Output;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why an image was not written. What had its name before is untouched.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +117,26 @@ fn checked(ranges: &[MemoryRange]) -> Result<Vec<MemoryRange>, WriteError> {
         previous_end = end;
     }
     Ok(ranges)
+}
+
+/// Writes a file: its head, and what is held of each range from the offset on that stands with it. Offsets ascend; the file
+/// ends at `end`.
+fn written<'a>(
+    path: &Path,
+    head: &[u8],
+    places: impl IntoIterator<Item = (u64, &'a MemoryRange)>,
+    end: u64,
+    mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
+) -> Result<Staged, WriteError> {
+    let mut output = Output::create(path)?;
+    output.write(head)?;
+    let mut buffer = buffer();
+    for (offset, range) in places {
+        output.skip_to(offset);
+        stream(&mut output, range, &mut buffer, &mut fill)?;
+    }
+    output.skip_to(end);
+    output.finish()
 }
 
 /// Writes what is held of a range at the place that the output has reached.

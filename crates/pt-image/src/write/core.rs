@@ -8,7 +8,7 @@
 //! ```
 
 use super::note::{QEMU_CR3, cpu_notes};
-use super::{Memory, MemoryRange, Output, Staged, Unreadable, WriteError, buffer, checked, reader, stream};
+use super::{Memory, MemoryRange, Staged, Unreadable, WriteError, checked, reader, written};
 use crate::Image;
 use object::elf;
 use std::path::Path;
@@ -140,20 +140,16 @@ impl CoreWriter {
     pub fn write_with(
         &self,
         path: impl AsRef<Path>,
-        mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
+        fill: impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
     ) -> Result<Staged, WriteError> {
         let ranges = checked(&self.ranges)?;
         if ranges.is_empty() || ranges.len() > RANGE_LIMIT {
             return Err(WriteError::Count(ranges.len()));
         }
         let head = self.head(&ranges)?;
-        let mut output = Output::create(path.as_ref())?;
-        output.write(&head)?;
-        let mut buffer = buffer();
-        for range in &ranges {
-            stream(&mut output, range, &mut buffer, &mut fill)?;
-        }
-        output.finish()
+        let memory_at = head.len() as u64;
+        let end = memory_at + ranges.iter().map(|range| range.held).sum::<u64>();
+        written(path.as_ref(), &head, in_order(&ranges, memory_at), end, fill)
     }
 
     /// All that comes before memory.
@@ -174,10 +170,8 @@ impl CoreWriter {
             let len = notes.len() as u64;
             program_header(&mut head, elf::PT_NOTE.0, notes_at, 0, [len, len]);
         }
-        let mut offset = memory_at;
-        for range in ranges {
+        for (offset, range) in in_order(ranges, memory_at) {
             program_header(&mut head, elf::PT_LOAD.0, offset, range.start, [range.held, range.len]);
-            offset += range.held;
         }
         if in_section {
             // Nothing but sh_info: the number of program headers.
@@ -208,6 +202,15 @@ impl CoreWriter {
         }
         header
     }
+}
+
+/// Where what is held of each range goes: one after the other, from `offset` on. They do not overlap, so that no sum overflows either.
+fn in_order(ranges: &[MemoryRange], mut offset: u64) -> impl Iterator<Item = (u64, &MemoryRange)> {
+    ranges.iter().map(move |range| {
+        let at = offset;
+        offset += range.held;
+        (at, range)
+    })
 }
 
 /// `lens` are those in the file and in memory. Virtual addresses are copies of the physical ones, as in QEMU's.

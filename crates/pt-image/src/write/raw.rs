@@ -1,6 +1,6 @@
 //! Raw files: the byte at physical address `n` goes to offset `n`; what no range covers is a hole.
 
-use super::{Memory, MemoryRange, Output, Staged, Unreadable, WriteError, buffer, checked, reader, stream};
+use super::{Memory, MemoryRange, Staged, Unreadable, WriteError, checked, reader, written};
 use std::path::Path;
 
 /// Writes raw files.
@@ -63,16 +63,10 @@ impl RawWriter {
     pub fn write_with(
         &self,
         path: impl AsRef<Path>,
-        mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
+        fill: impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
     ) -> Result<Staged, WriteError> {
         let ranges = checked(&self.ranges)?;
-        let mut output = Output::create(path.as_ref())?;
-        let mut buffer = buffer();
-        for range in &ranges {
-            output.skip_to(range.start);
-            stream(&mut output, range, &mut buffer, &mut fill)?;
-            output.skip_to(range.start + range.len);
-        }
-        output.finish()
+        let end = ranges.last().map_or(0, |last| last.start + last.len);
+        written(path.as_ref(), &[], ranges.iter().map(|range| (range.start, range)), end, fill)
     }
 }
