@@ -6,6 +6,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use hashbrown::HashSet;
 use pt_core::{Encode, Geometry, Level, TableRequest};
@@ -57,9 +58,10 @@ impl<F: Encode> Plan<F> {
         let extents = extents(&graph.frames, grain, &live);
         let (frames, mut claims) = frame_map(&extents, &mut placement)?;
         if options.faults == Faults::Keep {
-            // One table that is not there can be linked more than once.
-            let unused: HashSet<_> = graph.unreadable().collect();
-            unused.into_iter().for_each(|range| claims.add(*range.start(), *range.end()));
+            // One table that is not there can be linked more than once; and where a frame stays, nothing new comes.
+            let unused: HashSet<_> = graph.unreadable().map(RangeInclusive::into_inner).collect();
+            let unused = unused.into_iter().filter(|&(first, _)| frames.get(first) != Some(first));
+            unused.for_each(|(first, last)| claims.add(first, last));
         }
         claims.check()?;
 

@@ -7,6 +7,7 @@
 mod bytes;
 mod intervals;
 mod judge;
+mod whole;
 
 use core::hash::Hash;
 use core::ops::RangeInclusive;
@@ -170,6 +171,14 @@ pub enum Mismatch<R: core::fmt::Debug> {
         new: u64,
         /// The new address of the page's frame.
         shown: u64,
+    },
+    /// A page shows a new table that it is not to show: none at all, where the old bytes are data.
+    #[error("a page of frame {frame:#x} shows the new table at {table:#x}")]
+    Shown {
+        /// The new table.
+        table: u64,
+        /// The old frame of that page.
+        frame: u64,
     },
 }
 

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use pt_core::{Encode, Memory};
 
-use super::judge::{Findings, by_address};
+use super::intervals::Intervals;
+use super::judge::Findings;
 use super::{Mismatch, Verified};
-use crate::TableFrames;
 
 /// How much is compared at once, in bytes.
 const CHUNK: u64 = 1 << 16;
@@ -25,24 +25,20 @@ where
     M: Memory + ?Sized,
     N: Memory + ?Sized,
 {
-    let live = match findings.proof.table_frames {
-        TableFrames::Live => by_address(findings),
-        TableFrames::Data => Vec::new(),
-    };
     let mut sides = Sides { old, new, buffers: (vec![0; CHUNK as usize], vec![0; CHUNK as usize]) };
+    let none = Intervals::default();
+    let live = if findings.are_live() { &findings.tables } else { &none };
     for (first, last, to) in findings.frames.iter() {
         let mut at = Some(first);
-        let after = live.partition_point(|&(_, end, _)| end < first);
-        for &(table, end, new) in live[after..].iter().take_while(|(table, ..)| *table <= last) {
-            let shown = to.wrapping_add(table.wrapping_sub(first));
+        for (table, end, new) in live.parts(first, last) {
+            let shown = to.wrapping_add(table - first);
             if shown != new {
                 return Err(Mismatch::LiveTable { old: table, new, shown });
             }
-            verified.live_tables += 1;
             if let Some(at) = at.filter(|&at| at < table) {
                 sides.compare(at, table - 1, to + (at - first), verified)?;
             }
-            at = at.max(end.checked_add(1));
+            at = end.checked_add(1);
         }
         if let Some(at) = at.filter(|&at| at <= last) {
             sides.compare(at, last, to + (at - first), verified)?;

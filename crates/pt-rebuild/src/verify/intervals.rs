@@ -53,10 +53,25 @@ impl Intervals {
         (last >= address).then_some((first, last, to))
     }
 
-    /// Whether any address of the range is in it; the first that is.
-    pub(super) fn first_within(&self, first: u64, last: u64) -> Option<u64> {
-        let inside = self.at(first).map(|_| first);
-        inside.or_else(|| self.0.range(first..=last).next().map(|(&start, _)| start))
+    /// What of the stretches lies in a range, ascending: first, last, and where the first goes.
+    pub(super) fn parts(&self, first: u64, last: u64) -> impl Iterator<Item = (u64, u64, u64)> {
+        let from = self.0.range(..=first).next_back().map_or(first, |(&start, _)| start);
+        self.0.range(from..=last).filter_map(move |(&start, &(end, to))| {
+            let (at, end) = (start.max(first), end.min(last));
+            (at <= end).then(|| (at, end, to.wrapping_add(at - start)))
+        })
+    }
+
+    /// The first address of a range that is in no stretch.
+    pub(super) fn first_gap(&self, first: u64, last: u64) -> Option<u64> {
+        let mut at = first;
+        for (start, end, _) in self.parts(first, last) {
+            if start > at {
+                break;
+            }
+            at = end.checked_add(1).filter(|&next| next <= last)?;
+        }
+        Some(at)
     }
 
     /// All stretches, ascending: first, last, and where the first goes.

@@ -1,13 +1,12 @@
 //! What the descent meets, checked pair by pair.
 
-use alloc::vec::Vec;
-
 use hashbrown::{HashMap, HashSet};
 use pt_core::raw::LinkRights;
 use pt_core::{Cause, Encode, Geometry, Judge, Level, Link, Mapped, Node, Permissions};
 
 use super::intervals::Intervals;
-use super::{Count, Mismatch, Proof, Verified};
+use super::{Mismatch, Proof};
+use crate::frames::Span;
 use crate::{Faults, FrameMap};
 
 /// What merged frames leave of rights.
@@ -17,21 +16,23 @@ const READ_ONLY: LinkRights = LinkRights { writable: false, executable: true, us
 pub(super) struct Findings<'a, F: Encode> {
     format: &'a F,
     pub(super) proof: &'a Proof<'a>,
-    /// Old tables to new ones, with the size in bytes.
-    pub(super) tables: HashMap<u64, (u64, u64)>,
-    back: HashMap<u64, u64>,
-    /// Tables of one side that a page of the other stands for.
-    only_old: HashSet<u64>,
-    only_new: HashSet<u64>,
+    /// Pairs of an old table and a new one, each with the level at which they were met.
+    pub(super) pairs: HashSet<(u64, u64, Level)>,
+    /// The bytes of old tables to those of new ones, and back: tables that overlap do so on both sides.
+    pub(super) tables: Intervals,
+    pub(super) tables_back: Intervals,
+    /// Tables of one side that a page of the other stands for: address, level and first virtual address.
+    pub(super) only_old: HashMap<u64, (Level, u64)>,
+    pub(super) only_new: HashMap<u64, (Level, u64)>,
     /// Old frames to new ones, and back.
     pub(super) frames: Intervals,
-    frames_back: Intervals,
+    pub(super) frames_back: Intervals,
     /// New frames that stand for several.
-    merged: Intervals,
-    /// New frames that can be written; those that could be, and cannot any more.
-    writable: Intervals,
-    narrowed: Intervals,
-    first: Option<Mismatch<F::Rights>>,
+    pub(super) merged: Intervals,
+    /// New frames that can be written; those of pages that were made read-only.
+    pub(super) writable: Intervals,
+    pub(super) narrowed: Intervals,
+    pub(super) first: Option<Mismatch<F::Rights>>,
 }
 
 impl<'a, F: Encode> Findings<'a, F> {
@@ -39,10 +40,11 @@ impl<'a, F: Encode> Findings<'a, F> {
         Self {
             format,
             proof,
-            tables: HashMap::new(),
-            back: HashMap::new(),
-            only_old: HashSet::new(),
-            only_new: HashSet::new(),
+            pairs: HashSet::new(),
+            tables: Intervals::default(),
+            tables_back: Intervals::default(),
+            only_old: HashMap::new(),
+            only_new: HashMap::new(),
             frames: Intervals::default(),
             frames_back: Intervals::default(),
             merged: Intervals::default(),
@@ -52,60 +54,20 @@ impl<'a, F: Encode> Findings<'a, F> {
         }
     }
 
-    /// The totals, or the first mismatch.
-    pub(super) fn verified(&self) -> Result<Verified, Mismatch<F::Rights>> {
-        self.first.map_or(Ok(()), Err)?;
-        for (first, last, _) in self.merged.iter() {
-            if let Some(new) = self.writable.first_within(first, last) {
-                return Err(Mismatch::Writable { new });
-            }
-        }
-        for (first, last, _) in self.narrowed.iter() {
-            // All of it is merged if no stretch between merged ones is left.
-            let mut at = first;
-            while let Some((_, end, _)) = self.merged.at(at) {
-                if end >= last {
-                    at = last;
-                    break;
-                }
-                at = end + 1;
-            }
-            if self.merged.at(at).is_none() {
-                return Err(Mismatch::NotWritable { new: at });
-            }
-        }
-        if let Some(expected) = self.proof.frames {
-            self.as_expected(expected)?;
-        }
-        let tables = |own: &HashSet<u64>| (self.tables.len() + own.len()) as u64;
-        Ok(Verified {
-            tables: Count { old: tables(&self.only_old), new: tables(&self.only_new) },
-            mapped: Count { old: self.frames.bytes(), new: self.frames_back.bytes() },
-            ..Verified::default()
-        })
-    }
-
-    /// Whether frames went where they were to go.
-    fn as_expected(&self, expected: &FrameMap) -> Result<(), Mismatch<F::Rights>> {
-        for (first, last, to) in self.frames.iter() {
-            let mut at = first;
-            loop {
-                let new = to + (at - first);
-                let known = expected.get(at);
-                if known != Some(new) {
-                    return Err(Mismatch::Frame { va: 0, old: at, new, known });
-                }
-                match expected.end_of(at).filter(|&end| end < last) {
-                    Some(end) => at = end + 1,
-                    None => break,
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn note(&mut self, mismatch: Mismatch<F::Rights>) {
         self.first.get_or_insert(mismatch);
+    }
+
+    /// Notes where an old table has become two, or a new one stands for two.
+    fn table(&mut self, va: u64, level: Level, old: u64, new: u64) {
+        let more = F::table_bytes(level) as u64 - 1;
+        let there = self.tables.add(old, old.saturating_add(more), new);
+        let from = self.tables_back.add(new, new.saturating_add(more), old);
+        if let Err((at, known)) = there {
+            self.note(Mismatch::Sharing { va, level, old: at, new: new.wrapping_add(at - old), known });
+        } else if let Err((at, known)) = from {
+            self.note(Mismatch::Sharing { va, level, old: old.wrapping_add(at - new), new: at, known });
+        }
     }
 
     /// Whether new frames stand for the old ones, and for no others.
@@ -136,24 +98,26 @@ impl<'a, F: Encode> Findings<'a, F> {
 
     /// Whether a page became another as it must.
     fn page(&mut self, va: u64, len: u64, old: Page<F::Rights>, new: Page<F::Rights>) -> bool {
-        let narrowed = self.proof.merged && old.rights.writable() && !new.rights.writable();
-        let same_rights = old.rights == new.rights || (narrowed && equal_but_writes(old.rights, new.rights));
-        let format = self.format;
-        let same_entry = if old.level == new.level {
-            let moved = format.relocate(old.level, old.raw, new.pa);
-            let read_only = || format.narrow(old.level, moved?, READ_ONLY);
-            moved == Some(new.raw) || (self.proof.merged && read_only() == Some(new.raw))
+        let same = old.rights == new.rights;
+        let narrowed = !new.rights.writable() && equal_but_writes(old.rights, new.rights);
+        let (exact, read_only) = if old.level == new.level {
+            let moved = self.format.relocate(old.level, old.raw, new.pa);
+            let read_only = moved.and_then(|raw| self.format.narrow(old.level, raw, READ_ONLY));
+            (moved == Some(new.raw), read_only == Some(new.raw))
         } else {
-            self.proof.sizes && self.without_rights(&old) == self.without_rights(&new)
+            let alike = self.proof.sizes && self.without_rights(&old) == self.without_rights(&new);
+            (alike, alike)
         };
-        if !(same_rights && same_entry) {
+        let unchanged = same && exact;
+        let may_be_narrowed = self.proof.merged && narrowed && read_only;
+        if !unchanged && !may_be_narrowed {
             return false;
         }
         if self.proof.merged {
             let last = new.pa.saturating_add(len - 1);
             // Both are sets: what an address goes to is itself, and never disagrees.
             let _ = new.rights.writable() && self.writable.add(new.pa, last, new.pa).is_err();
-            let _ = narrowed && self.narrowed.add(new.pa, last, new.pa).is_err();
+            let _ = !unchanged && self.narrowed.add(new.pa, last, new.pa).is_err();
         }
         self.frames(va, old.pa, new.pa, len);
         true
@@ -161,11 +125,16 @@ impl<'a, F: Encode> Findings<'a, F> {
 
     /// Attributes without accessed and dirty bits, and without those that are rights: these can move between a page and
     /// the link above it.
-    fn without_rights(&self, page: &Page<F::Rights>) -> Option<u64> {
-        let least = |executable| LinkRights { writable: false, executable, user_accessible: false };
-        let narrow = |executable| self.format.narrow(page.level, page.raw, least(executable));
-        let raw = narrow(false).or_else(|| narrow(true))?;
-        Some(self.format.attributes(page.level, raw) & !F::ACCESSED_DIRTY)
+    fn without_rights(&self, page: &Page<F::Rights>) -> u64 {
+        let all = LinkRights { writable: true, executable: true, user_accessible: true };
+        let least = [
+            LinkRights { writable: false, ..all },
+            LinkRights { executable: false, ..all },
+            LinkRights { user_accessible: false, ..all },
+        ];
+        // What an entry cannot say is not in it.
+        let without = |raw, least| self.format.narrow(page.level, raw, least).unwrap_or(raw);
+        self.format.attributes(page.level, least.into_iter().fold(page.raw, without)) & !F::ACCESSED_DIRTY
     }
 
     /// Whether a link became another as it must.
@@ -194,26 +163,20 @@ impl<F: Encode> Judge<F> for Findings<'_, F> {
                 if !self.link(level, link, new_link, new) {
                     self.note(Mismatch::Link { va, level, old: link.raw, new: new_link.raw });
                 }
-                let bytes = F::table_bytes(level) as u64;
-                let entry = self.tables.entry(old).or_insert((new, bytes));
-                entry.1 = entry.1.max(bytes);
-                let (there, from) = (entry.0, *self.back.entry(new).or_insert(old));
-                if there != new {
-                    self.note(Mismatch::Sharing { va, level, old, new, known: there });
-                } else if from != old {
-                    self.note(Mismatch::Sharing { va, level, old, new, known: from });
+                if self.pairs.insert((old, new, level)) {
+                    self.table(va, level, old, new);
                 }
             }
             (&Node::Table { address, .. }, other) => {
                 if self.proof.sizes && is_page(other) {
-                    self.only_old.insert(address);
+                    self.only_old.insert(address, (level, va));
                 } else {
                     self.note(Mismatch::Table { va, level, old: Some(address), new: None });
                 }
             }
             (other, &Node::Table { address, .. }) => {
                 if self.proof.sizes && is_page(other) {
-                    self.only_new.insert(address);
+                    self.only_new.insert(address, (level, va));
                 } else {
                     self.note(Mismatch::Table { va, level, old: None, new: Some(address) });
                 }
@@ -234,7 +197,8 @@ impl<F: Encode> Judge<F> for Findings<'_, F> {
                 self.page(va, last - va + 1, old, new)
             }
             (Mapped::Page { pa, .. }, Mapped::Absent { raw: 0 }) => {
-                self.proof.frames.is_some_and(|frames| frames.drops(pa))
+                let dropped = |frames: &FrameMap| frames.span(pa, pa + (last - va), &mut 0) == Span::Dropped;
+                self.proof.frames.is_some_and(dropped)
             }
             (Mapped::Fault(_), Mapped::Absent { raw: 0 }) => self.proof.faults == Faults::Clear,
             (Mapped::Fault(old), Mapped::Fault(new)) => {
@@ -267,13 +231,4 @@ fn same_fault(old: &Cause, new: &Cause) -> bool {
         ) => (level, table, link.raw) == (new_level, new_table, new_link.raw),
         _ => false,
     }
-}
-
-/// Old tables, ascending: first and last address, and where they went.
-pub(super) fn by_address<F: Encode>(findings: &Findings<'_, F>) -> Vec<(u64, u64, u64)> {
-    let tables =
-        findings.tables.iter().map(|(&old, &(new, bytes))| (old, old.saturating_add(bytes - 1), new));
-    let mut tables: Vec<_> = tables.collect();
-    tables.sort_unstable();
-    tables
 }
