@@ -13,12 +13,14 @@
 mod compare;
 mod counts;
 mod decode;
+mod encode;
 mod events;
 mod exhaust;
 mod expand;
 mod limits;
 mod order;
 mod reads;
+mod rebuild;
 mod translate;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -27,12 +29,14 @@ use crate::generate::{Case, Kind, cases};
 
 pub use counts::counts;
 pub use decode::{decoding, interesting_bits};
+pub use encode::{encode_laws, encoding, interesting_encoding};
 pub use events::events;
-pub use exhaust::{exhaust, page_ranges};
+pub use exhaust::{Shard, check_walk, each_graph, exhaust, page_ranges};
 pub use expand::expansion;
 pub use limits::limits;
 pub use order::order;
 pub use reads::reads;
+pub use rebuild::{Placing, Way, check_commit, check_way, count_bits, flips};
 pub use translate::translations;
 
 /// Runs `property`, which panics where it does not hold, on random cases; `times` of them, or as many as
@@ -105,6 +109,16 @@ macro_rules! battery {
             #[test]
             fn decoding_is_that_of_the_oracle_on_every_interesting_bit() {
                 $crate::battery::interesting_bits($kind, $format);
+            }
+
+            #[test]
+            fn the_laws_of_writing_entries_hold_of_random_ones() {
+                $crate::battery::encoding($kind, $format);
+            }
+
+            #[test]
+            fn the_laws_of_writing_entries_hold_of_every_interesting_bit() {
+                $crate::battery::interesting_encoding($kind, $format);
             }
         }
     };

@@ -21,8 +21,9 @@ use proptest::prelude::*;
 
 use crate::naive::{Frames, Mode};
 
-pub(crate) use mode::page_mask;
+pub(crate) use entry::hold;
 pub use mode::{Kind, feature_sets, modes};
+pub(crate) use mode::{ignored_bits, page_mask};
 
 /// One graph, and what to walk of it.
 #[derive(Clone)]

@@ -11,15 +11,20 @@
 //! | [`translate`] | one address |
 //! | [`access`], [`access_and_mark`] | one access |
 //! | [`counts`] | brute force over all paths |
+//! | [`faithful`], [`refusals`] | what a rebuild may and may not do |
 
 mod access;
 mod counts;
 mod decode;
 mod event;
+mod faithful;
 mod flat;
+mod frames;
 mod graph;
 mod memory;
 mod mode;
+mod pieces;
+mod refuse;
 mod runs;
 #[cfg(test)]
 mod tests;
@@ -27,11 +32,14 @@ mod translate;
 
 pub use access::{By, Cpu, Does, Outcome, Used, access, access_and_mark};
 pub use counts::{Counts, counts};
-pub use decode::{Meaning, accessed_dirty, attributes, decode, restrict};
+pub use decode::{Meaning, accessed_dirty, attributes, decode, restrict, right_bits, small_attributes};
 pub use event::{Event, Link, Rights};
+pub use faithful::{Sides, Tables, Terms, distinct, faithful};
 pub use flat::flat;
+pub use frames::{Went, overlap, union};
 pub use graph::{Repeated, graph};
 pub use memory::{Frames, Missing, Physical};
 pub use mode::{Long, Mode};
+pub use refuse::{Faulty, Refusal, refusals};
 pub use runs::join;
 pub use translate::{Found, Lost, translate};

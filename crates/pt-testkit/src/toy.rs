@@ -15,6 +15,8 @@
 
 use pt_core::{Encode, Entry, Format, Level, Permissions};
 
+use crate::naive::Frames;
+
 /// The format.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Toy;
@@ -194,6 +196,12 @@ impl Slot {
         all
     }
 
+    /// What differs in more than an address: absent, a page that can be written and one that cannot, malformed, and
+    /// links of both kinds.
+    pub fn kinds(tables: u64) -> Vec<Self> {
+        Self::all(tables).into_iter().filter(|slot| !matches!(slot, Self::Zero | Self::Page)).collect()
+    }
+
     /// Only what shapes a graph.
     pub fn shapes(tables: u64) -> Vec<Self> {
         let links = (0..tables).map(|table| Self::Link { table, write: true });
@@ -215,17 +223,33 @@ impl Slot {
 
 /// Every graph of `tables` tables whose slots are filled from `alphabet`, as memory from address 0 on.
 pub fn graphs(tables: u64, alphabet: &[Slot]) -> impl Iterator<Item = Vec<u8>> {
-    let slots = tables as u32 * 2;
-    (0..alphabet.len().pow(slots)).map(move |mut number| {
-        let mut memory = vec![0; (tables * STEP) as usize];
-        for slot in 0..u64::from(slots) {
-            let raw = alphabet[number % alphabet.len()].raw(slot);
-            number /= alphabet.len();
-            let at = (slot / 2 * STEP + slot % 2 * 8) as usize;
-            memory[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+    (0..(alphabet.len() as u64).pow(tables as u32 * 2)).map(move |number| graph(tables, alphabet, number))
+}
+
+/// The graph of that number among all [`graphs`].
+pub fn graph(tables: u64, alphabet: &[Slot], mut number: u64) -> Vec<u8> {
+    let mut memory = vec![0; (tables * STEP) as usize];
+    for slot in 0..tables * 2 {
+        let raw = alphabet[(number % alphabet.len() as u64) as usize].raw(slot);
+        number /= alphabet.len() as u64;
+        let at = (slot / 2 * STEP + slot % 2 * 8) as usize;
+        memory[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+    }
+    memory
+}
+
+/// Memory for [`graphs`] with bytes in every frame that their pages map. What is in it is not present in any entry, and
+/// every fifth frame is like the first.
+pub fn data() -> Frames {
+    let mut memory = Frames::new();
+    for frame in 0..24 {
+        memory.add(frame * Frames::SIZE);
+        if frame > 0 {
+            memory.write(frame * Frames::SIZE + 8, 8, frame % 5 * 0x10);
+            memory.write(frame * Frames::SIZE + 0xff8, 8, frame % 5);
         }
-        memory
-    })
+    }
+    memory
 }
 
 #[cfg(test)]

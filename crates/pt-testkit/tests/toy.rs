@@ -2,8 +2,9 @@
 //!
 //! With `PROPTEST_CASES` at ten thousand or more, more of them: best in a release build.
 
-use pt_testkit::battery::{exhaust, page_ranges};
-use pt_testkit::toy::Slot;
+use pt_testkit::battery::{encode_laws, exhaust, page_ranges};
+use pt_testkit::naive::Mode;
+use pt_testkit::toy::{Slot, Toy};
 
 const WHOLE: (u64, u64) = (0, u64::MAX);
 
@@ -28,4 +29,14 @@ fn every_graph_of_two_tables_in_every_range() {
 fn every_graph_of_three_tables() {
     let ranges = if thorough() { page_ranges() } else { vec![(0x2000, !0x1000)] };
     assert_eq!(exhaust(3, &Slot::shapes(3), &[0, 2], &ranges), 15_625 * ranges.len());
+}
+
+#[test]
+fn the_laws_of_writing_entries_hold() {
+    let bits = [0, 1, 2, 3, 5, 12, 13, 31, 63];
+    for combination in 0..1_u64 << bits.len() {
+        let set = bits.iter().enumerate().filter(|(index, _)| combination >> index & 1 == 1);
+        let raw: u64 = set.map(|(_, bit)| 1_u64 << bit).sum();
+        encode_laws(&Mode::Toy, &Toy, raw, raw.rotate_left(5) ^ 0x1234_5000);
+    }
 }

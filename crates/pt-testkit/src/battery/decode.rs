@@ -15,18 +15,25 @@ const BITS: [u32; 17] = [0, 1, 2, 7, 8, 12, 13, 20, 21, 29, 39, 40, 46, 51, 52, 
 
 /// Random entries in random modes, and what is near them.
 pub fn decoding<F: Format>(kind: Kind, format: impl Fn(&Mode) -> F) {
+    try_entries(kind, |mode, raw, other| {
+        let format = format(mode);
+        for number in 1..=mode.levels() {
+            compare(mode, &format, number, raw);
+            laws(mode, &format, number, raw, other);
+        }
+    });
+}
+
+/// Random modes with a random entry and a random value each.
+pub(super) fn try_entries(kind: Kind, judge: impl Fn(&Mode, u64, u64)) {
     let times = std::env::var("PROPTEST_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(2000);
     let config = Config { cases: times, failure_persistence: None, ..Config::default() };
     let sparse =
         (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(one, two, three)| one & two & three | 1);
     let entries = prop_oneof![any::<u64>(), sparse];
     let outcome = TestRunner::new(config).run(&(modes(kind), entries, any::<u64>()), |(mode, raw, other)| {
-        let format = format(&mode);
         let raw = if mode.entry_bytes() == 4 { raw & 0xffff_ffff } else { raw };
-        for number in 1..=mode.levels() {
-            compare(&mode, &format, number, raw);
-            laws(&mode, &format, number, raw, other);
-        }
+        judge(&mode, raw, other);
         Ok(())
     });
     if let Err(failure) = outcome {
@@ -38,15 +45,7 @@ pub fn decoding<F: Format>(kind: Kind, format: impl Fn(&Mode) -> F) {
 pub fn interesting_bits<F: Format>(kind: Kind, format: impl Fn(&Mode) -> F) {
     for mode in feature_sets(kind) {
         let format = format(&mode);
-        let width = mode.entry_bytes() as u32 * 8;
-        let bits: Vec<u32> = BITS.into_iter().filter(|&bit| bit < width).collect();
-        let all: BTreeSet<u64> = (0..1_u64 << bits.len())
-            .map(|combination| {
-                let set = bits.iter().enumerate().filter(|(index, _)| combination >> index & 1 == 1);
-                set.map(|(_, bit)| 1_u64 << bit).sum()
-            })
-            .collect();
-        assert_eq!(all.len(), 1 << bits.len());
+        let all = combinations(&mode);
         for number in 1..=mode.levels() {
             assert_eq!(format.decode(level::<F>(number), 0), Entry::Absent);
             for &raw in &all {
@@ -57,6 +56,20 @@ pub fn interesting_bits<F: Format>(kind: Kind, format: impl Fn(&Mode) -> F) {
             }
         }
     }
+}
+
+/// All combinations of the interesting bits that an entry of the mode has.
+pub(super) fn combinations(mode: &Mode) -> BTreeSet<u64> {
+    let width = mode.entry_bytes() as u32 * 8;
+    let bits: Vec<u32> = BITS.into_iter().filter(|&bit| bit < width).collect();
+    let all: BTreeSet<u64> = (0..1_u64 << bits.len())
+        .map(|combination| {
+            let set = bits.iter().enumerate().filter(|(index, _)| combination >> index & 1 == 1);
+            set.map(|(_, bit)| 1_u64 << bit).sum()
+        })
+        .collect();
+    assert_eq!(all.len(), 1 << bits.len());
+    all
 }
 
 fn compare<F: Format>(mode: &Mode, format: &F, number: u8, raw: u64) {

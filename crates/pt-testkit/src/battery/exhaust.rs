@@ -2,34 +2,66 @@
 
 use pt_core::{Leaves, Limits, Walk};
 
-use super::compare::{assert_same, events, expected, folded, options};
+use super::compare::{assert_same, events, expected, folded, options, segments};
 use super::counts::check_counts;
 use super::expand::check_expansion;
 use super::order::check_order;
 use crate::generate::Case;
 use crate::naive::{Frames, Mode, Repeated, flat, graph};
-use crate::toy::{STEP, Slot, Toy, graphs};
+use crate::toy::{STEP, Slot, Toy, graph as graph_of};
 
-/// Walks every graph of `tables` tables with these slots, from these roots in each of these ranges: events, order,
-/// expansion, counts and the walk of one root are what the oracle says. Returns how many walks that were.
+/// Which of all graphs: those whose number is `which` modulo `of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which part, from 0 on.
+    pub which: u64,
+    /// How many parts there are.
+    pub of: u64,
+}
+
+impl Shard {
+    /// All of them.
+    pub const ALL: Self = Self { which: 0, of: 1 };
+}
+
+/// Lays out every graph of `tables` toy tables with these slots that is in the shard, in frame 0 of `case`, and calls
+/// `with` with it and its number. A panic there is told with the graph. Returns how many graphs there were.
+pub fn each_graph(
+    tables: u64,
+    alphabet: &[Slot],
+    shard: Shard,
+    case: &mut Case,
+    mut with: impl FnMut(&mut Case, u64),
+) -> u64 {
+    case.memory.add(0);
+    let all = (alphabet.len() as u64).pow(tables as u32 * 2);
+    let mut graphs = 0;
+    for number in (shard.which..all).step_by(shard.of as usize) {
+        let bytes = graph_of(tables, alphabet, number);
+        for (at, entry) in (0..).step_by(8).zip(bytes.chunks_exact(8)) {
+            case.memory.write(at, 8, u64::from_le_bytes(entry.try_into().expect("chunks of 8")));
+        }
+        let told = Told(&mut *case);
+        with(told.0, number);
+        std::mem::forget(told);
+        graphs += 1;
+    }
+    graphs
+}
+
+/// Walks every graph of `tables` tables with these slots, from these roots in each of these ranges: see [`check_walk`].
+/// Returns how many walks that were.
 pub fn exhaust(tables: u64, alphabet: &[Slot], roots: &[u64], ranges: &[(u64, u64)]) -> usize {
     let roots: Vec<u64> = roots.iter().map(|root| root * STEP).collect();
     let mut case = Case { mode: Mode::Toy, memory: Frames::new(), roots, range: (0, 0) };
-    case.memory.add(0);
     let mut walks = 0;
-    for memory in graphs(tables, alphabet) {
-        for (at, entry) in (0..).step_by(8).zip(memory.chunks_exact(8)) {
-            case.memory.write(at, 8, u64::from_le_bytes(entry.try_into().expect("chunks of 8")));
-        }
+    each_graph(tables, alphabet, Shard::ALL, &mut case, |case, _| {
         for &range in ranges {
             case.range = range;
             walks += 1;
-            // A panic below says what differs, this where.
-            let told = Told(&case);
-            check_walk(&case, &memory);
-            std::mem::forget(told);
+            check_walk(case);
         }
-    }
+    });
     walks
 }
 
@@ -48,7 +80,9 @@ pub fn page_ranges() -> Vec<(u64, u64)> {
     ranges
 }
 
-fn check_walk(case: &Case, memory: &[u8]) {
+/// Events, order, expansion, counts and the walk of one root are what the oracle says.
+pub fn check_walk(case: &Case) {
+    let memory = &segments(&case.memory);
     let oracle = graph(&case.mode, &case.memory, &case.roots, case.range, Repeated::Alias);
     let whole = options(case, Leaves::Each, true);
     let engine = events(Walk::new(Toy, memory, &case.roots, whole.clone()));
@@ -64,7 +98,7 @@ fn check_walk(case: &Case, memory: &[u8]) {
 }
 
 /// Prints a case if it is dropped, which a panic does.
-struct Told<'a>(&'a Case);
+struct Told<'a>(&'a mut Case);
 
 impl Drop for Told<'_> {
     fn drop(&mut self) {

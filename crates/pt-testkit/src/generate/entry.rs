@@ -187,7 +187,7 @@ impl Pages {
 }
 
 /// A page's address as its entry holds it.
-fn hold(mode: &Mode, size: u64, address: u64) -> u64 {
+pub(crate) fn hold(mode: &Mode, size: u64, address: u64) -> u64 {
     if matches!(mode, Mode::TwoLevel { .. }) && size > 4096 {
         address % (1 << 32) + ((address >> 32) << 13)
     } else {

@@ -117,7 +117,7 @@ pub(crate) fn page_mask(mode: &Mode, size: u64) -> u64 {
 }
 
 /// The ignored bits of a mode.
-pub(super) fn ignored_bits(mode: &Mode) -> u64 {
+pub(crate) fn ignored_bits(mode: &Mode) -> u64 {
     match *mode {
         Mode::TwoLevel { ignored, .. } | Mode::Pae { ignored, .. } => ignored,
         Mode::FourLevel(long) | Mode::FiveLevel(long) => long.ignored,

@@ -66,6 +66,25 @@ pub fn attributes(mode: &Mode, level: u8, raw: u64) -> u64 {
     raw - (held & !ignored(mode))
 }
 
+/// The [`attributes`] of a leaf where a leaf at level 1 has them: without PS, and with PAT in bit 7.
+pub fn small_attributes(mode: &Mode, level: u8, raw: u64) -> u64 {
+    let attributes = attributes(mode, level, raw) & !1;
+    match mode {
+        _ if level == 1 => attributes,
+        Mode::Toy => attributes & !(1 << 3),
+        _ => attributes & !(1 << 7 | 1 << 12) | (attributes >> 12 & 1) << 7,
+    }
+}
+
+/// The bits of an entry that are rights.
+pub fn right_bits(mode: &Mode) -> u64 {
+    match mode {
+        Mode::Toy => 1 << 1,
+        Mode::TwoLevel { .. } => 1 << 1 | 1 << 2,
+        _ => 1 << 1 | 1 << 2 | 1 << 63,
+    }
+}
+
 /// The accessed and dirty bits of an entry.
 pub fn accessed_dirty(mode: &Mode) -> u64 {
     if matches!(mode, Mode::Toy) { 1 << 62 | 1 << 63 } else { 1 << 5 | 1 << 6 }

@@ -3,7 +3,7 @@
 use super::Missing;
 
 /// What a path of entries permits; a page that is mapped can always be read by the supervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rights {
     /// Every R/W is set.
     pub write: bool,

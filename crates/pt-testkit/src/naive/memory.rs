@@ -83,6 +83,21 @@ impl Frames {
         }
     }
 
+    /// Stores bytes, in frames that are added where there are none.
+    pub fn store(&mut self, address: u64, bytes: &[u8]) {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let at = address + (bytes.len() - left.len()) as u64;
+            let within = at % Self::SIZE;
+            self.add(at - within);
+            let (now, later) = left.split_at(left.len().min((Self::SIZE - within) as usize));
+            if let Some(Some(frame)) = self.frames.get_mut(&(at - within)) {
+                frame[within as usize..][..now.len()].copy_from_slice(now);
+            }
+            left = later;
+        }
+    }
+
     /// Every frame in ascending order with its bytes, none where it is not held.
     pub fn iter(&self) -> impl Iterator<Item = (u64, Option<&[u8]>)> {
         self.frames.iter().map(|(&address, bytes)| (address, bytes.as_deref()))
@@ -140,6 +155,14 @@ impl fmt::Debug for Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_stored_across_frames() {
+        let mut memory = Frames::new();
+        memory.store(0xffe, &[1, 2, 3, 4]);
+        assert_eq!(memory.bytes(0xffd, 6), Ok(vec![0, 1, 2, 3, 4, 0]));
+        assert_eq!(memory.iter().count(), 2);
+    }
 
     #[test]
     fn holes_are_told_apart() {

@@ -1,0 +1,104 @@
+//! Every graph of a few tables of the toy format, rebuilt.
+//!
+//! Not every graph is rebuilt in every way: which way, from which roots and in which range is a matter of its number, so
+//! that all of them come to all graphs of one shape. `cargo xtask exhaust` tries more.
+
+use pt_rebuild::Pages;
+use pt_testkit::battery::{
+    Placing, Shard, Way, check_commit, check_way, count_bits, each_graph, flips, page_ranges,
+};
+use pt_testkit::generate::Case;
+use pt_testkit::naive::{Frames, Mode};
+use pt_testkit::toy::{STEP, Slot, Toy, data};
+
+const PLACINGS: [Placing; 4] = [Placing::Keep, Placing::Shift(0x2_0000), Placing::Move, Placing::Compact];
+
+/// One in so many graphs where arithmetic is checked and slow.
+const SHARE: u64 = if cfg!(debug_assertions) { 61 } else { 1 };
+
+/// Numbers that look as if they were random, from one number.
+fn scattered(number: u64) -> impl FnMut(usize) -> usize {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    move |below| {
+        state = (state ^ state >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (state >> 33) as usize % below
+    }
+}
+
+/// Rebuilds each graph of the shard in one of the ways, from one or two roots, in a range, and flips as many bits. Returns how
+/// many graphs there were, how many of them were rebuilt, and how many of the bits changed nothing that matters.
+fn scatter(
+    tables: u64,
+    alphabet: &[Slot],
+    memory: Frames,
+    shard: Shard,
+    ways: &[Way],
+    bits: usize,
+) -> [u64; 3] {
+    let ranges = page_ranges();
+    let (mut rebuilds, mut harmless) = (0, 0);
+    let mut case = Case { mode: Mode::Toy, memory, roots: Vec::new(), range: (0, 0) };
+    let graphs = each_graph(tables, alphabet, shard, &mut case, |case, number| {
+        let mut choose = scattered(number);
+        let way = ways[choose(ways.len())];
+        case.roots = vec![0];
+        case.roots.extend((choose(2) == 1).then(|| choose(tables as usize) as u64 * STEP));
+        case.range = if choose(2) == 1 { (0, u64::MAX) } else { ranges[choose(ranges.len())] };
+        if let Some(rebuilt) = check_way(case, &Toy, &way) {
+            rebuilds += 1;
+            if choose(8) == 0 {
+                check_commit(case, &Toy, &way, &rebuilt);
+            }
+            let all = count_bits(&rebuilt);
+            if all > 0 {
+                let bits = (0..bits).map(|_| choose(all as usize) as u64);
+                harmless += flips(case, &Toy, &way, &rebuilt, bits);
+            }
+        }
+    });
+    [graphs, rebuilds, harmless]
+}
+
+#[test]
+fn every_graph_of_two_tables() {
+    let ways = Way::plain(&PLACINGS);
+    for memory in [Frames::new(), data()] {
+        let [graphs, rebuilds, harmless] = scatter(2, &Slot::all(2), memory, Shard::ALL, &ways, 1);
+        assert_eq!(graphs, 10_000);
+        assert!(rebuilds > 3000 && harmless > 100, "{rebuilds}, {harmless}");
+    }
+}
+
+#[test]
+fn every_graph_of_two_tables_whose_pages_change() {
+    let pages =
+        [Pages::Keep, Pages::Split, Pages::Promote { shared: false }, Pages::Promote { shared: true }];
+    let ways = Way::with(&pages, &[Placing::Keep, Placing::Move, Placing::Compact, Placing::Dedup]);
+    let [graphs, rebuilds, harmless] = scatter(2, &Slot::all(2), data(), Shard::ALL, &ways, 1);
+    assert_eq!(graphs, 10_000);
+    assert!(rebuilds > 3000 && harmless > 100, "{rebuilds}, {harmless}");
+}
+
+#[test]
+fn every_graph_of_three_tables() {
+    let ways = Way::plain(&PLACINGS);
+    let shard = Shard { which: 0, of: SHARE };
+    let [graphs, rebuilds, harmless] = scatter(3, &Slot::kinds(3), Frames::new(), shard, &ways, 1);
+    assert_eq!(graphs, 1_000_000_u64.div_ceil(SHARE));
+    assert!(rebuilds > graphs / 3 && harmless > graphs / 100, "{rebuilds}, {harmless}");
+}
+
+#[test]
+fn every_bit_of_some_graphs() {
+    let ways = Way::plain(&PLACINGS);
+    let mut flipped = 0;
+    let mut case = Case { mode: Mode::Toy, memory: data(), roots: vec![0, STEP], range: (0, u64::MAX) };
+    each_graph(2, &Slot::all(2), Shard { which: 5, of: 151 }, &mut case, |case, number| {
+        let way = ways[scattered(number)(ways.len())];
+        if let Some(rebuilt) = check_way(case, &Toy, &way) {
+            flips(case, &Toy, &way, &rebuilt, 0..count_bits(&rebuilt));
+            flipped += count_bits(&rebuilt);
+        }
+    });
+    assert!(flipped > 10_000, "{flipped}");
+}
