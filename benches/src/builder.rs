@@ -1,10 +1,11 @@
-//! Tables as upstream's own `map` builds them.
+//! Tables to be written: as upstream's own `map` builds them, and ours.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
 
 use hyperlight::vmem as amd64;
 use hyperlight_i686::vmem as i686;
+use pt_core::raw as ours;
 
 use crate::PhysicalMemory;
 use crate::memory::PAGE;
@@ -16,10 +17,8 @@ impl PhysicalMemory {
     ///
     /// When the memory is full, and where upstream panics.
     pub fn map_amd64(&mut self, root: u64, mapping: amd64::Mapping) {
-        self.build(root, |builder: &Builder<'_, 8>| {
-            // SAFETY: every access is checked against the slice, which `build` has borrowed exclusively.
-            unsafe { amd64::map(builder, mapping) }
-        });
+        // SAFETY: every access is checked against the memory, which the builder has borrowed exclusively.
+        unsafe { amd64::map(&self.amd64_mut(root), mapping) }
     }
 
     /// Maps in the space under `root` with upstream's 0.15. New tables are pages that nothing uses.
@@ -28,91 +27,128 @@ impl PhysicalMemory {
     ///
     /// When the memory is full, and where upstream panics.
     pub fn map_i686(&mut self, root: u64, mapping: i686::Mapping) {
-        self.build(root, |builder: &Builder<'_, 4>| {
-            // SAFETY: every access is checked against the slice, which `build` has borrowed exclusively.
-            unsafe { i686::map(builder, mapping) }
-        });
+        // SAFETY: every access is checked against the memory, which the builder has borrowed exclusively.
+        unsafe { i686::map(&self.i686_mut(root), mapping) }
     }
 
-    fn build<const WIDTH: usize>(&mut self, root: u64, act: impl FnOnce(&Builder<'_, WIDTH>)) {
-        let bytes = Cell::from_mut(&mut self.bytes[..]).as_slice_of_cells();
-        let builder = Builder { bytes, free: Cell::new(self.free), root };
-        act(&builder);
-        self.free = builder.free.get();
+    /// The space under `root`, to be written with 8-byte entries by our `map` and upstream's 0.18.
+    pub fn amd64_mut(&mut self, root: u64) -> Builder<'_, 8> {
+        Builder::new(self, root)
+    }
+
+    /// The space under `root`, to be written with 4-byte entries by our `map` and upstream's 0.15.
+    pub fn i686_mut(&mut self, root: u64) -> Builder<'_, 4> {
+        Builder::new(self, root)
     }
 }
 
-/// A space that is being written, entries `WIDTH` bytes wide.
-struct Builder<'m, const WIDTH: usize> {
+/// A space that is being written, entries `WIDTH` bytes wide. New tables are pages that nothing uses; reads and writes
+/// are checked against the memory, which it has to itself.
+#[derive(Debug)]
+pub struct Builder<'m, const WIDTH: usize> {
     bytes: &'m [Cell<u8>],
-    free: Cell<usize>,
+    /// Where the last entry starts.
+    last: usize,
+    free: &'m Cell<usize>,
     root: u64,
 }
 
-impl<const WIDTH: usize> Builder<'_, WIDTH> {
+impl<'m, const WIDTH: usize> Builder<'m, WIDTH> {
+    fn new(memory: &'m mut PhysicalMemory, root: u64) -> Self {
+        let PhysicalMemory { bytes, free } = memory;
+        let bytes = Cell::from_mut(&mut bytes[..]).as_slice_of_cells();
+        Self { bytes, last: bytes.len() - WIDTH, free: Cell::from_mut(free), root }
+    }
+
+    /// Where an entry is: one comparison per access, which is what checked tables cost at least.
+    #[inline(always)]
+    fn place(&self, at: u64) -> *mut [u8; WIDTH] {
+        let at = at as usize;
+        assert!(at <= self.last, "entries are in memory");
+        self.bytes.as_ptr().wrapping_add(at).cast_mut().cast()
+    }
+
+    #[inline(always)]
     fn entry(&self, at: u64) -> [u8; WIDTH] {
-        std::array::from_fn(|byte| self.bytes[at as usize + byte].get())
+        // SAFETY: `place` looks whether these cells are in the slice, into which nobody else has a reference.
+        unsafe { self.place(at).read() }
     }
 
+    #[inline(always)]
     fn set_entry(&self, at: u64, entry: [u8; WIDTH]) {
-        for (byte, value) in self.bytes[at as usize..].iter().zip(entry) {
-            byte.set(value);
-        }
+        // SAFETY: as above, and cells can be written.
+        unsafe { self.place(at).write(entry) }
     }
 
-    fn allocate(&self) -> u64 {
+    #[inline(always)]
+    fn allocate(&self) -> Option<u64> {
         let at = self.free.get() * PAGE;
-        assert!(at + PAGE <= self.bytes.len(), "all pages are given out");
+        self.bytes.get(at..at + PAGE)?;
         self.free.set(self.free.get() + 1);
-        at as u64
+        Some(at as u64)
     }
 }
 
+/// Both traits of one side, which differ in the widths of entries and addresses, and in whether allocation can fail.
 macro_rules! table_ops {
-    ($upstream:ident, $width:literal, $word:ty) => {
-        impl $upstream::TableReadOps for Builder<'_, $width> {
+    (
+        $width:literal, $word:ty, $side:ident: $entry:ty, $address:ty,
+        |$allocated:ident| -> $table:ty { $give:expr }, fn update_root($($root:ident: $of:ty)?)
+    ) => {
+        impl $side::TableReadOps for Builder<'_, $width> {
             type TableAddr = u64;
 
+            #[inline(always)]
             fn entry_addr(addr: u64, entry_offset: u64) -> u64 {
                 addr + entry_offset
             }
 
-            unsafe fn read_entry(&self, addr: u64) -> $word {
-                <$word>::from_le_bytes(self.entry(addr))
-            }
-
-            fn to_phys(addr: u64) -> $word {
-                addr as $word
-            }
-
+            #[inline(always)]
             #[allow(clippy::useless_conversion)]
-            fn from_phys(addr: $word) -> u64 {
+            unsafe fn read_entry(&self, addr: u64) -> $entry {
+                <$word>::from_le_bytes(self.entry(addr)).into()
+            }
+
+            #[inline(always)]
+            fn to_phys(addr: u64) -> $address {
+                addr as $address
+            }
+
+            #[inline(always)]
+            #[allow(clippy::useless_conversion)]
+            fn from_phys(addr: $address) -> u64 {
                 addr.into()
             }
 
+            #[inline(always)]
             fn root_table(&self) -> u64 {
                 self.root
             }
         }
 
-        impl $upstream::TableOps for Builder<'_, $width> {
-            type TableMovability = $upstream::MayNotMoveTable;
+        impl $side::TableOps for Builder<'_, $width> {
+            type TableMovability = $side::MayNotMoveTable;
 
-            unsafe fn alloc_table(&self) -> u64 {
-                self.allocate()
+            #[inline(always)]
+            unsafe fn alloc_table(&self) -> $table {
+                let $allocated = self.allocate();
+                $give
             }
 
-            unsafe fn write_entry(&self, addr: u64, entry: $word) -> Option<$upstream::Void> {
-                self.set_entry(addr, entry.to_le_bytes());
+            #[inline(always)]
+            unsafe fn write_entry(&self, addr: u64, entry: $entry) -> Option<$side::Void> {
+                self.set_entry(addr, (entry as $word).to_le_bytes());
                 None
             }
 
-            unsafe fn update_root(&self, impossible: $upstream::Void) {
+            unsafe fn update_root(&self, $($root: $of,)? impossible: $side::Void) {
                 match impossible {}
             }
         }
     };
 }
 
-table_ops!(amd64, 8, u64);
-table_ops!(i686, 4, u32);
+table_ops!(8, u64, ours: u64, u64, |table| -> Option<u64> { table }, fn update_root(_old: u64));
+table_ops!(4, u32, ours: u64, u64, |table| -> Option<u64> { table }, fn update_root(_old: u64));
+table_ops!(8, u64, amd64: u64, u64, |table| -> u64 { table.expect("memory is enough") }, fn update_root());
+table_ops!(4, u32, i686: u32, u32, |table| -> u64 { table.expect("memory is enough") }, fn update_root());

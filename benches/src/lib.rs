@@ -20,6 +20,7 @@ mod scene;
 mod seen;
 
 pub use answer::{Answer, pages_of_events};
+pub use builder::Builder;
 pub use copying::Copying;
 pub use fields::Fields;
 pub use floor::read_once;

@@ -1,10 +1,11 @@
 //! What upstream makes of tables that it does not handle, beside what we make of them. The numbers are those of our own
 //! tests `defect_NN_…` in the architecture crates, which go further.
 
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hyperlight::vmem::{BasicMapping, Mapping, MappingKind};
-use pt_amd64::raw::SpaceAwareMapping;
+use pt_amd64::raw::{LinkRights, MapError, SpaceAwareMapping, SpaceReferenceMapping};
 use pt_benches::{PhysicalMemory, Seen};
 
 use crate::calls::*;
@@ -12,6 +13,13 @@ use crate::calls::*;
 const ALL_AMD64: (u64, u64) = (0, 1 << 48);
 const ALL_I686: (u64, u64) = (0, 1 << 32);
 const MIB: u64 = 1 << 20;
+
+const READ_ONLY: pt_amd64::raw::MappingKind =
+    pt_amd64::raw::MappingKind::Basic(pt_amd64::raw::BasicMapping {
+        readable: true,
+        writable: false,
+        executable: true,
+    });
 
 /// So many tables, the first at address 0.
 fn tables(count: usize) -> PhysicalMemory {
@@ -86,6 +94,60 @@ fn defect_03_what_the_owner_saw_in_part_is_lost_upstream() {
     assert_eq!(ours[1].1, lost);
 }
 
+/// The second space may not write what it shares. Rebuilt upstream, it may.
+#[test]
+fn defect_04_a_reference_takes_the_owners_rights_upstream() {
+    let mut memory = tables(6);
+    while memory.allocate() < 0x2000 {}
+    // The rebuilt owner, at 0, has the table at 0x2000.
+    memory.set_i686(0x2000, 5, 0x9000 | LEAF as u32);
+    memory.set_i686(0, 0, 0x2000 | LINK as u32);
+    let roots = std::collections::BTreeMap::from([(0x7000, 0)]);
+    let reference =
+        hyperlight_i686::vmem::SpaceReferenceMapping { depth: 1, space: 0x7000, our_va: 0, their_va: 0 };
+    // SAFETY: every access is checked against the memory, which is borrowed exclusively.
+    unsafe { hyperlight_i686::vmem::space_aware_map(&memory.i686_mut(0x1000), reference, &roots) };
+    assert!(writable(&i686_pages(&memory, 0x1000, (0x5000, 1))[0]));
+
+    let reference = SpaceReferenceMapping {
+        depth: 1,
+        space: 0x7000,
+        our_va: 0,
+        their_va: 0,
+        entry: 0x4000 | LINK & !0b10,
+        rights: LinkRights { writable: false, ..LinkRights::ALL },
+    };
+    // SAFETY: as above.
+    unsafe { pt_i686::raw::space_aware_map(&memory.i686_mut(0x1000), reference, &roots) }.expect("is linked");
+    assert!(!writable(&i686_pages(&memory, 0x1000, (0x5000, 1))[0]));
+    assert!(writable(&i686_pages(&memory, 0, (0x5000, 1))[0]));
+
+    // An owner that was not built, or has no table there, is passed over.
+    let before = memory.bytes().to_vec();
+    let elsewhere = hyperlight_i686::vmem::SpaceReferenceMapping {
+        depth: 1,
+        space: 0x8000,
+        our_va: 8 * MIB,
+        their_va: 8 * MIB,
+    };
+    for space in [0x8000, 0x7000] {
+        let elsewhere = hyperlight_i686::vmem::SpaceReferenceMapping { space, ..elsewhere };
+        // SAFETY: as above.
+        unsafe { hyperlight_i686::vmem::space_aware_map(&memory.i686_mut(0x1000), elsewhere, &roots) };
+        assert_eq!(memory.bytes(), before);
+    }
+    let elsewhere = SpaceReferenceMapping { our_va: 8 * MIB, their_va: 8 * MIB, ..reference };
+    let unknown = SpaceReferenceMapping { space: 0x8000, ..elsewhere };
+    // SAFETY: as above.
+    let refused = unsafe { pt_i686::raw::space_aware_map(&memory.i686_mut(0x1000), unknown, &roots) };
+    assert_eq!(refused, Err(MapError::UnknownSpace { space: 0x8000 }));
+    // SAFETY: as above.
+    unsafe { pt_i686::raw::space_aware_map(&memory.i686_mut(0x1000), elsewhere, &roots) }.expect("is linked");
+    // The table that was empty is there, and both link it.
+    let links = [8, 0x1008].map(|at| u16::from_le_bytes([memory.bytes()[at], memory.bytes()[at + 1]]));
+    assert_eq!(links, [0x3000 | LINK as u16, 0x3000 | (LINK & !0b10) as u16]);
+}
+
 /// The data at the page's start looks like an entry.
 #[test]
 fn defect_05_a_large_page_is_read_as_a_table_upstream() {
@@ -107,6 +169,13 @@ fn defect_05_a_large_page_is_read_as_a_table_upstream() {
     let kind = MappingKind::Basic(BasicMapping { readable: true, writable: true, executable: true });
     memory.map_amd64(0, Mapping { phys_base: 0x7000, virt_base: 0x2000, len: 0x1000, kind });
     assert_ne!(memory.bytes()[2 * 8..3 * 8], before);
+    // Ours writes nothing.
+    let before = memory.bytes().to_vec();
+    let ours = pt_amd64::raw::Mapping::new(0x7000, 0x3000, 0x1000, READ_ONLY);
+    // SAFETY: every access is checked against the memory, which is borrowed exclusively.
+    let refused = unsafe { pt_amd64::raw::map(&memory.amd64_mut(0), ours) };
+    assert!(matches!(refused, Err(MapError::PageInTheWay { va: 0x3000, entry: 0x2000, .. })), "{refused:?}");
+    assert_eq!(memory.bytes(), before);
 
     let mut memory = tables(2);
     memory.set_i686(0, 0, (LEAF | PS) as u32);
@@ -187,6 +256,10 @@ fn defect_10_ranges_overflow_upstream() {
     let last = Mapping { phys_base: 0x7000, virt_base: u64::MAX - 0xfff, len: 0x1000, kind };
     let mapped = catch_unwind(AssertUnwindSafe(|| memory.map_amd64(0, last)));
     assert!(mapped.is_err() || amd64_pages(&memory, 0, (u64::MAX - 0xfff, 0x1000)).is_empty());
+    let last = pt_amd64::raw::Mapping::new(0x7000, u64::MAX - 0xfff, 0x1000, READ_ONLY);
+    // SAFETY: as above.
+    assert_eq!(unsafe { pt_amd64::raw::map(&memory.amd64_mut(0), last) }, Ok(()));
+    assert_eq!(amd64_pages(&memory, 0, (u64::MAX - 0xfff, 0x1000)).len(), 1);
 }
 
 /// With eight entries instead of 512, 8^4 leaves of eight; each entry multiplies, so that 512 make 2^36.
@@ -206,4 +279,98 @@ fn defect_11_every_path_is_walked_upstream() {
         let ours = our_amd64_walk(&memory, &[0], ALL_AMD64).remove(0).1;
         assert_eq!(ours.len(), entries + 3 * (entries - 1));
     }
+}
+
+/// `map` does not say that an address is none.
+#[test]
+fn defect_19_addresses_that_are_not_canonical_upstream() {
+    let mut memory = tables(8);
+    memory.allocate();
+    let kind = MappingKind::Basic(BasicMapping { readable: true, writable: true, executable: true });
+    let virt_base = 0xdead_0000_0000_5000;
+    memory.map_amd64(0, Mapping { phys_base: 0x7000, virt_base, len: 0x1000, kind });
+    assert_eq!(upstream_amd64_pages(&memory, 0, (0x5000, 0x1000)).len(), 1);
+    let ours = pt_amd64::raw::Mapping::new(0x7000, virt_base, 0x1000, READ_ONLY);
+    // SAFETY: every access is checked against the memory, which is borrowed exclusively.
+    let refused = unsafe { pt_amd64::raw::map(&memory.amd64_mut(0), ours) };
+    assert_eq!(refused, Err(MapError::Range { virt_base, len: 0x1000 }));
+}
+
+/// Two roots link one PDPT, the first one's link read-only. It moves when a page is mapped: the second root still links
+/// where it was, and the first one's link permits writes now.
+#[test]
+fn defect_21_a_table_that_moves_is_shared_no_more_upstream() {
+    use hyperlight::vmem::{MayMoveTable, TableOps, TableReadOps};
+
+    /// Tables below `written` move when they are written.
+    struct Snapshot {
+        entries: RefCell<Vec<u64>>,
+        written: u64,
+        root: Cell<u64>,
+    }
+
+    impl TableReadOps for Snapshot {
+        type TableAddr = u64;
+
+        fn entry_addr(addr: u64, entry_offset: u64) -> u64 {
+            addr + entry_offset
+        }
+        unsafe fn read_entry(&self, addr: u64) -> u64 {
+            self.entries.borrow()[addr as usize / 8]
+        }
+        fn to_phys(addr: u64) -> u64 {
+            addr
+        }
+        fn from_phys(addr: u64) -> u64 {
+            addr
+        }
+        fn root_table(&self) -> u64 {
+            self.root.get()
+        }
+    }
+
+    impl TableOps for Snapshot {
+        type TableMovability = MayMoveTable;
+
+        unsafe fn alloc_table(&self) -> u64 {
+            let mut entries = self.entries.borrow_mut();
+            let table = entries.len() as u64 * 8;
+            entries.extend([0; 512]);
+            table
+        }
+        unsafe fn write_entry(&self, addr: u64, entry: u64) -> Option<u64> {
+            let table = addr & !0xfff;
+            if table >= self.written {
+                self.entries.borrow_mut()[addr as usize / 8] = entry;
+                return None;
+            }
+            let mut entries = self.entries.borrow_mut();
+            let to = entries.len() as u64 * 8;
+            entries.extend_from_within(table as usize / 8..table as usize / 8 + 512);
+            entries[(to + (addr & 0xfff)) as usize / 8] = entry;
+            Some(to)
+        }
+        unsafe fn update_root(&self, new_root: u64) {
+            self.root.set(new_root);
+        }
+    }
+
+    let mut entries = vec![0; 5 * 512];
+    for (table, raw) in
+        [(0, 0x2000 | LINK & !0b10), (1, 0x2000 | LINK), (2, 0x3000 | LINK), (3, 0x4000 | LINK)]
+    {
+        entries[table * 512] = raw;
+    }
+    let memory = Snapshot { entries: RefCell::new(entries), written: 0x5000, root: Cell::new(0) };
+    let kind = MappingKind::Basic(BasicMapping { readable: true, writable: true, executable: true });
+    // SAFETY: every access is checked against the `Vec`.
+    unsafe {
+        hyperlight::vmem::map(&memory, Mapping { phys_base: 0x9000, virt_base: 0x5000, len: 0x1000, kind });
+    };
+    let entries = memory.entries.borrow();
+    let (first, second) = (entries[memory.root.get() as usize / 8], entries[512]);
+    assert_ne!(memory.root.get(), 0);
+    assert_eq!(second, 0x2000 | LINK, "the second root was not told");
+    assert_ne!(first & !0xfff, 0x2000);
+    assert_eq!(first & 0b10, 0b10, "the first root's link withheld writes");
 }

@@ -7,3 +7,4 @@ mod calls;
 mod defects;
 mod differences;
 mod i686;
+mod map;

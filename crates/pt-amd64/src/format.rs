@@ -49,10 +49,16 @@ pub struct Features {
     pub vendor: Vendor,
 }
 
-/// The widest machine: MAXPHYADDR 52, XD and 1 GiB pages.
+impl Features {
+    /// The widest machine: MAXPHYADDR 52, XD and 1 GiB pages.
+    pub const WIDEST: Self =
+        Self { phys_bits: MAX_PHYS_BITS, nx: true, gib_pages: true, ignored: 0, vendor: Vendor::Intel };
+}
+
+/// [`Features::WIDEST`].
 impl Default for Features {
     fn default() -> Self {
-        Self { phys_bits: MAX_PHYS_BITS, nx: true, gib_pages: true, ignored: 0, vendor: Vendor::Intel }
+        Self::WIDEST
     }
 }
 
@@ -185,10 +191,19 @@ impl<const LEVELS: u8> Encode for LongMode<LEVELS> {
         self.shape(level, raw).0.attributes(raw, level > Level::LEAF)
     }
 
+    #[inline]
     fn widen(&self, _: Level, raw: u64, attributes: u64) -> u64 {
         widened(raw, attributes)
     }
 
+    /// PS is reserved at the upper levels and makes a page at the others.
+    #[inline(always)]
+    fn passes(&self, level: Level, raw: u64, attributes: u64) -> Option<u64> {
+        let shape = &self.links[level.number() as usize - 1];
+        if level > Level::LEAF { shape.passes(raw, attributes, LARGE) } else { None }
+    }
+
+    #[inline]
     fn narrow(&self, _: Level, raw: u64, most: impl Permissions) -> Option<u64> {
         narrowed(raw, most, self.features.nx)
     }

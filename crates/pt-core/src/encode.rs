@@ -1,6 +1,6 @@
 //! How a format writes entries: what [`Format`] reads, backwards.
 
-use crate::{Format, Level, Permissions};
+use crate::{Entry, Format, Level, Permissions};
 
 /// A paging format whose tables can be edited.
 ///
@@ -33,6 +33,17 @@ pub trait Encode: Format {
 
     /// The link `raw` with the restrictions lifted that would cap a page of these attributes below it.
     fn widen(&self, level: Level, raw: u64, attributes: u64) -> u64;
+
+    /// The table that the link `raw` leads to, if there is nothing to say against it on the way to a page of these
+    /// attributes: it is no page, no bit of it is reserved, and `widen` would leave it as it is. A format that can see all
+    /// of that at once says so here.
+    #[inline(always)]
+    fn passes(&self, level: Level, raw: u64, attributes: u64) -> Option<u64> {
+        match self.decode(level, raw) {
+            Entry::Table(table) if self.widen(level, raw, attributes) == raw => Some(table),
+            _ => None,
+        }
+    }
 
     /// The link or page `raw` with as few more restrictions as leave no path below it more than `most`; none where the
     /// entry cannot say so.

@@ -37,10 +37,15 @@ pub struct TwoLevelFeatures {
     pub ignored: u64,
 }
 
-/// CR4.PSE set, and PSE-36 with its widest addresses (40 bits).
+impl TwoLevelFeatures {
+    /// CR4.PSE set, and PSE-36 with its widest addresses (40 bits).
+    pub const WIDEST: Self = Self { phys_bits: 40, pse: true, pse36: true, ignored: 0 };
+}
+
+/// [`TwoLevelFeatures::WIDEST`].
 impl Default for TwoLevelFeatures {
     fn default() -> Self {
-        Self { phys_bits: 40, pse: true, pse36: true, ignored: 0 }
+        Self::WIDEST
     }
 }
 
@@ -195,11 +200,20 @@ impl Encode for TwoLevel {
         self.shape(level, raw).attributes(raw, self.is_large(level, raw))
     }
 
+    #[inline]
     fn widen(&self, _: Level, raw: u64, attributes: u64) -> u64 {
         widened(raw, attributes)
     }
 
+    /// PS is ignored where PSE is off.
+    #[inline(always)]
+    fn passes(&self, level: Level, raw: u64, attributes: u64) -> Option<u64> {
+        let page = if self.features.pse { LARGE } else { 0 };
+        if level > Level::LEAF { self.small.passes(raw, attributes, page) } else { None }
+    }
+
     /// There is no XD: fetches cannot be forbidden.
+    #[inline]
     fn narrow(&self, _: Level, raw: u64, most: impl Permissions) -> Option<u64> {
         narrowed(raw, most, false)
     }

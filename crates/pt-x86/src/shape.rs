@@ -48,6 +48,17 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// The address in `raw`, if it is a link of this shape that caps no page of these attributes. `page` is the bit that
+    /// would make it a page, if there is one.
+    #[inline(always)]
+    pub const fn passes(self, raw: u64, attributes: u64, page: u64) -> Option<u64> {
+        let set = EntryFlags::PRESENT.bits() | attributes & Rights::WRITE.union(Rights::USER).bits();
+        let clear = self.reserved | page | !attributes & Rights::EXECUTE.bits();
+        if raw & (set | clear) == set { Some(raw & self.address) } else { None }
+    }
+}
+
 const PS: u64 = EntryFlags::LARGE.bits();
 const PAT_LARGE: u64 = EntryFlags::PAT_LARGE.bits();
 /// How far PAT moves between a level-1 entry (bit 7) and a large one (bit 12).
@@ -71,6 +82,7 @@ pub const fn marked(raw: u64, page: bool, written: bool) -> u64 {
 impl Shape {
     /// A page whose address field is `held`, with attributes in the layout of a 4 KiB entry; none where something of
     /// it does not fit. `large` says that the level's pages are marked by PS, and have PAT in bit 12.
+    #[inline(always)]
     pub const fn page(self, held: u64, attributes: u64, large: bool) -> Option<u64> {
         let attributes = attributes & !(bits_of_size(large) | self.address) | EntryFlags::PRESENT.bits();
         let raw = if large { attributes & !PS | (attributes & PS) << PAT_SHIFT | PS } else { attributes };
@@ -79,6 +91,7 @@ impl Shape {
     }
 
     /// The inverse of [`page`](Self::page): the attributes of the leaf `raw`.
+    #[inline(always)]
     pub const fn attributes(self, raw: u64, large: bool) -> u64 {
         let rest = raw & !self.address & !EntryFlags::PRESENT.bits();
         if large { rest & !(PS | PAT_LARGE) | (rest & PAT_LARGE) >> PAT_SHIFT } else { rest }
@@ -92,6 +105,7 @@ const fn bits_of_size(large: bool) -> u64 {
 
 /// `raw` with the restrictions that leave a path below it no more than `most`. `no_execute` says that bit 63 is XD; none
 /// where it is not and fetches are to be forbidden.
+#[inline(always)]
 pub fn narrowed(raw: u64, most: impl Permissions, no_execute: bool) -> Option<u64> {
     let mut taken = EntryFlags::empty();
     taken.set(EntryFlags::WRITABLE, !most.writable());
@@ -103,6 +117,7 @@ pub fn narrowed(raw: u64, most: impl Permissions, no_execute: bool) -> Option<u6
 
 /// `link` without the restrictions that cap a page of these attributes: R/W and U/S if the page has them, XD if it has
 /// not.
+#[inline(always)]
 pub const fn widened(link: u64, attributes: u64) -> u64 {
     let given = attributes & Rights::WRITE.union(Rights::USER).bits();
     let executable = !attributes & Rights::EXECUTE.bits();

@@ -57,8 +57,13 @@ fn unfinished(path: &str, text: &str, report: &mut Report) {
     }
 }
 
-/// Where the raw interface is.
-const RAW: [&str; 3] = ["crates/pt-core/src/raw", "crates/pt-amd64/src/raw", "crates/pt-i686/src/raw"];
+/// Where the raw interface is, and the embedders that it is tested with.
+const RAW: [&str; 4] = [
+    "crates/pt-core/src/raw",
+    "crates/pt-amd64/src/raw",
+    "crates/pt-i686/src/raw",
+    "crates/pt-testkit/src/raw",
+];
 
 /// The raw interface and its tests, differential tests and benches that call upstream's, the binaries that start
 /// without std, and the one call that maps a file.

@@ -1,7 +1,7 @@
 //! The types of the raw interface: one set for every architecture.
 
 use crate::raw::RawFormat;
-use crate::{Fault, Permissions};
+use crate::{Encode, Fault, Level, Permissions};
 
 /// A space, known by the physical address of its root.
 pub type SpaceId = u64;
@@ -52,20 +52,22 @@ pub struct Mapping {
     pub user_accessible: bool,
     /// The raw leaf entry: accessed and dirty bits, cache attributes, keys and all else. Zero when built by hand.
     pub entry: u64,
+    /// The level of that entry, 1 for a 4 KiB page. No page is mapped larger than that.
+    pub level: Level,
 }
 
 impl Mapping {
-    /// A mapping by hand: supervisor only.
+    /// A mapping by hand: supervisor only, 4 KiB pages.
     pub const fn new(phys_base: u64, virt_base: u64, len: u64, kind: MappingKind) -> Self {
-        Self { phys_base, virt_base, len, kind, user_accessible: false, entry: 0 }
+        Self { phys_base, virt_base, len, kind, user_accessible: false, entry: 0, level: Level::LEAF }
     }
 
-    /// What `raw` at `virt_base` maps, under the rights of its path.
+    /// What `entry` at `virt_base` maps, under the rights of its path.
     pub(super) fn of_leaf<F: RawFormat>(
         phys_base: u64,
         virt_base: u64,
         len: u64,
-        entry: u64,
+        (entry, level): (u64, Level),
         rights: F::Rights,
     ) -> Self {
         let (readable, executable) = (rights.readable(), rights.executable());
@@ -74,7 +76,7 @@ impl Mapping {
         } else {
             MappingKind::Basic(BasicMapping { readable, writable: rights.writable(), executable })
         };
-        Self { phys_base, virt_base, len, kind, user_accessible: rights.user(), entry }
+        Self { phys_base, virt_base, len, kind, user_accessible: rights.user(), entry, level }
     }
 }
 
@@ -90,22 +92,37 @@ pub struct LinkRights {
 }
 
 impl LinkRights {
+    /// Nothing is forbidden.
+    pub const ALL: Self = Self { writable: true, executable: true, user_accessible: true };
+
     #[cfg(feature = "alloc")]
     pub(super) fn of<R: Permissions>(rights: R) -> Self {
         Self { writable: rights.writable(), executable: rights.executable(), user_accessible: rights.user() }
     }
+
+    /// `raw` with what these rights withhold taken away, as far as the format has words for it: where there is no XD,
+    /// fetches cannot be forbidden.
+    #[inline(always)]
+    pub(super) fn narrow<F: Encode>(self, format: &F, level: Level, raw: u64) -> Option<u64> {
+        let narrowed = format.narrow(level, raw, self);
+        narrowed.or_else(|| format.narrow(level, raw, Self { executable: true, ..self }))
+    }
 }
 
 impl Permissions for LinkRights {
+    #[inline(always)]
     fn readable(self) -> bool {
         true
     }
+    #[inline(always)]
     fn writable(self) -> bool {
         self.writable
     }
+    #[inline(always)]
     fn executable(self) -> bool {
         self.executable
     }
+    #[inline(always)]
     fn user(self) -> bool {
         self.user_accessible
     }

@@ -18,7 +18,8 @@ impl<F: Format, Op: TableReadOps, A: AsRef<Op>> RawMemory<F, Op, A> {
     /// # Safety
     ///
     /// As long as this lives, [`TableReadOps::read_entry`] can be called on every entry of the root tables that are
-    /// walked and of every table that a present entry reached from them links, and nothing writes those tables.
+    /// walked and of every table that a present entry reached from them links, and nothing writes those tables but
+    /// whoever holds this, between two reads.
     pub(super) const unsafe fn new(op: A) -> Self {
         Self { op, types: PhantomData }
     }
@@ -30,6 +31,19 @@ impl<F: Format, Op: TableReadOps, A: AsRef<Op>> RawMemory<F, Op, A> {
         // the table's size; whoever made `self` promised that those can be read and are not being written.
         unsafe { self.op.as_ref().read_entry(addr) }
     }
+
+    /// The entry of `F`'s width at physical `address`.
+    #[inline(always)]
+    pub(super) fn entry_at(&self, address: u64) -> u64 {
+        let raw = self.entry(Op::from_phys(address & !PAGE), address & PAGE);
+        if F::ENTRY_BYTES == 4 { raw & u64::from(u32::MAX) } else { raw }
+    }
+}
+
+/// The address of the entry at physical `address`, as `Op` has it.
+#[inline(always)]
+pub(super) fn entry_addr<Op: TableReadOps>(address: u64) -> Op::TableAddr {
+    Op::entry_addr(Op::from_phys(address & !PAGE), address & PAGE)
 }
 
 impl<F: Format, Op: TableReadOps, A: AsRef<Op>> Memory for RawMemory<F, Op, A> {
@@ -49,17 +63,14 @@ impl<F: Format, Op: TableReadOps, A: AsRef<Op>> Memory for RawMemory<F, Op, A> {
     }
 
     #[inline(always)]
-    fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
-        let raw = self.entry(Op::from_phys(address & !PAGE), address & PAGE);
-        Ok(if width == 4 { raw & u64::from(u32::MAX) } else { raw })
+    fn read_entry(&self, address: u64, _: usize) -> Result<u64, Unreadable> {
+        Ok(self.entry_at(address))
     }
 }
 
 /// A borrowed `Op` where something that refers to an `Op` is asked for.
-#[cfg(feature = "alloc")]
 pub(super) struct Borrowed<'a, Op>(pub(super) &'a Op);
 
-#[cfg(feature = "alloc")]
 impl<Op> AsRef<Op> for Borrowed<'_, Op> {
     fn as_ref(&self) -> &Op {
         self.0

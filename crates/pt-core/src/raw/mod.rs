@@ -1,31 +1,44 @@
 //! The raw interface: for in-guest code and for embedders whose tables are reached through pointers.
 //!
 //! It keeps the shape that the field already uses (hyperlight-common's `vmem`): [`TableReadOps`] reads single entries,
-//! [`walk_va_spaces`] returns each space's mappings, [`virt_to_phys`] one page at a time. It is a thin adapter over the
-//! engine, so every format and every rule of the walk applies. The architecture crates bind it to a format
-//! (`pt_amd64::raw`, `pt_i686::raw`); entries and physical addresses are `u64` in all of them.
+//! [`walk_va_spaces`] returns each space's mappings, [`virt_to_phys`] one page at a time; [`TableOps`] writes entries, so
+//! that [`map`] and [`space_aware_map`] put into new tables what was walked. Reading is a thin adapter over the engine, so
+//! every format and every rule of the walk applies. Writing goes down entry by entry and needs no allocator. The
+//! architecture crates bind all of it to a format (`pt_amd64::raw`, `pt_i686::raw`, with examples); entries and physical
+//! addresses are `u64` in all of them.
 //!
 //! What differs from upstream is listed in `docs/upstream.md`.
 //!
 //! **Architecture invariant:** all `unsafe` of the workspace's libraries that concerns tables is in this module; its
-//! callers promise that entries can be read, and everything else is checked.
+//! callers promise that entries can be read and written, and everything else is checked.
 #![allow(unsafe_code)]
 
+mod error;
+mod map;
 mod mapping;
 mod memory;
+mod moves;
+mod ops;
 mod pages;
+mod reference;
+mod request;
+mod space;
 #[cfg(feature = "alloc")]
 mod spaces;
 
+pub use error::MapError;
+pub use map::map;
 pub use mapping::{
     BasicMapping, CowMapping, LinkRights, Mapping, MappingKind, SpaceAwareMapping, SpaceId,
     SpaceReferenceMapping,
 };
+pub use ops::{BuiltRoots, MayMoveTable, MayNotMoveTable, TableMovability, TableMoveInfo, TableOps, Void};
 pub use pages::virt_to_phys;
+pub use reference::space_aware_map;
 #[cfg(feature = "alloc")]
 pub use spaces::walk_va_spaces;
 
-use crate::{Format, Geometry};
+use crate::{Encode, Format, Geometry};
 
 /// Reads tables, entry by entry.
 pub trait TableReadOps {
@@ -55,7 +68,10 @@ pub trait TableReadOps {
 }
 
 /// A format that marks copy-on-write pages in an entry's software bits.
-pub trait RawFormat: Format {
+pub trait RawFormat: Encode {
+    /// The attributes of a page that permits everything and says nothing else: the opposite of
+    /// [`RESTRICTED`](Encode::RESTRICTED).
+    const PERMISSIVE: u64;
     /// The software bits that tell kinds of mappings apart.
     const KIND_BITS: u64;
     /// Their value in a copy-on-write page.

@@ -30,6 +30,12 @@ fn pages<F: RawFormat>(first: Translation<F::Rights>, len: u64) -> impl Iterator
     let page = 1u64 << F::PAGE_SHIFT;
     (0..len >> F::PAGE_SHIFT).map(move |index| {
         let offset = index * page;
-        Mapping::of_leaf::<F>(first.pa + offset, first.va + offset, page, first.raw, first.rights)
+        Mapping::of_leaf::<F>(
+            first.pa + offset,
+            first.va + offset,
+            page,
+            (first.raw, first.level),
+            first.rights,
+        )
     })
 }

@@ -41,7 +41,7 @@ pub unsafe fn walk_va_spaces<F: RawFormat, Op: TableReadOps>(
         // memory to get here.
         if let Ok(Event::Leaf(leaf)) = event {
             let len = F::entry_span(leaf.level);
-            let page = Mapping::of_leaf::<F>(leaf.pa, leaf.va, len, leaf.raw, leaf.rights);
+            let page = Mapping::of_leaf::<F>(leaf.pa, leaf.va, len, (leaf.raw, leaf.level), leaf.rights);
             spaces[leaf.space as usize].1.push(SpaceAwareMapping::ThisSpace(page));
         } else if let Ok(event) = event {
             push_other::<F>(&event, &ids, &mut spaces[event.space() as usize].1);

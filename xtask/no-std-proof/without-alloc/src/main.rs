@@ -1,7 +1,10 @@
-//! The crates without `alloc`: one space walked under a limit, and addresses translated, with no allocator at all.
+//! The crates without `alloc`: one space walked under a limit, addresses translated, and pages mapped, with no allocator
+//! at all.
 
 #![no_std]
 #![no_main]
+
+mod writing;
 
 use bare::tables::{FIRST, NARROW, SECOND, memory};
 use pt_amd64::FourLevel;
@@ -24,6 +27,7 @@ fn check() -> bool {
         && large.is_ok_and(|page| page.pa == 0x40_5678)
         && translate(&four_level, memory(), FIRST, 0x3000).is_err()
         && of_a_vcpu()
+        && writing::check()
 }
 
 /// The same address from registers: paging, write protection and long mode are on.

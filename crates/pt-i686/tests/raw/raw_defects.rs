@@ -1,21 +1,18 @@
 //! What other walkers get wrong, one test or more per defect: the raw interface on 2-level tables. The numbers are the
 //! project's own list; `benches/tests/upstream` shows those that hyperlight-common has.
-#![cfg(feature = "alloc")]
-#![allow(unsafe_code)]
-
-mod raw_tables;
 
 use SpaceAwareMapping::{AnotherSpace, SameSpace, ThisSpace};
 use pt_core::{Cause, Fault, Level};
 use pt_i686::raw::{
     BasicMapping, CowMapping, LinkRights, MappingKind, SpaceAwareMapping, SpaceReferenceMapping,
 };
-use raw_tables::*;
+
+use crate::*;
 
 /// A reference through a link with every right.
 fn reference(space: u64, our_va: u64, their_va: u64, table: usize) -> SpaceReferenceMapping {
     let rights = LinkRights { writable: true, executable: true, user_accessible: true };
-    SpaceReferenceMapping { depth: 1, space, our_va, their_va, entry: link_to(table).into(), rights }
+    SpaceReferenceMapping { depth: 1, space, our_va, their_va, entry: link_to(table), rights }
 }
 
 /// Virtual and physical addresses and sizes of pages; anything else fails.
@@ -30,7 +27,7 @@ fn pages_in(mappings: &[SpaceAwareMapping]) -> Vec<(u64, u64, u64)> {
 /// A 4 MiB page is a leaf of the root itself, and so a leaf each time.
 #[test]
 fn defect_01_a_root_given_twice() {
-    let mut tables = Tables::pair(3);
+    let mut tables = Tables::line(3);
     tables.set(1, 9, 0x9000 | ALL_RIGHTS);
     tables.set(0, 2, 0x0080_0000 | ALL_RIGHTS | LARGE);
     tables.link(2, 7, 1);
@@ -48,7 +45,7 @@ fn defect_01_a_root_given_twice() {
 
 #[test]
 fn defect_02_a_table_at_two_slots_of_one_root() {
-    let mut tables = Tables::pair(3);
+    let mut tables = Tables::line(3);
     tables.set(1, 9, 0x9000 | ALL_RIGHTS);
     tables.link(0, 1023, 1);
     tables.link(2, 3, 1);
@@ -66,7 +63,7 @@ fn defect_02_a_table_at_two_slots_of_one_root() {
 /// Two roots have one PT at different slots; the range ends in one and starts in the other.
 #[test]
 fn defect_03_a_range_that_shows_the_owner_a_part() {
-    let mut tables = Tables::pair(3);
+    let mut tables = Tables::line(3);
     for (index, page) in [(0, 0xa000), (600, 0xb000), (1023, 0xc000)] {
         tables.set(1, index, page | ALL_RIGHTS);
     }
@@ -89,10 +86,10 @@ fn defect_03_a_range_that_shows_the_owner_a_part() {
 /// The frames of these pages are outside the tables: reading them would panic.
 #[test]
 fn defect_05_large_pages_are_pages() {
-    const PAT: u32 = 1 << 12;
+    const PAT: u64 = 1 << 12;
     // Bits 20:13 are PA[39:32].
-    const HIGH: u32 = 0xa5 << 13;
-    let mut tables = Tables::pair(2);
+    const HIGH: u64 = 0xa5 << 13;
+    let mut tables = Tables::line(2);
     tables.set(0, 1, 0xffc0_0000 | ALL_RIGHTS | LARGE | HIGH | PAT);
     tables.set(0, 1023, 0x0040_0000 | (ALL_RIGHTS & !WRITABLE) | LARGE | 1 << 9);
     // In a PT the same bit is PAT.
@@ -100,9 +97,7 @@ fn defect_05_large_pages_are_pages() {
     let mappings = tables.walk_one(EVERYTHING);
     let sizes = [(0, 0x9000, 0x1000), (SLOT, 0xa5_ffc0_0000, SLOT), (1023 * SLOT, 0x0040_0000, SLOT)];
     assert_eq!(pages_in(&mappings), sizes);
-    assert!(
-        matches!(mappings[1], ThisSpace(page) if page.entry & u64::from(PAT | HIGH) == u64::from(PAT | HIGH))
-    );
+    assert!(matches!(mappings[1], ThisSpace(page) if page.entry & (PAT | HIGH) == (PAT | HIGH)));
     let cow = MappingKind::Cow(CowMapping { readable: true, executable: true });
     assert!(matches!(mappings[2], ThisSpace(page) if page.kind == cow));
 
@@ -120,7 +115,7 @@ fn defect_06_rights_are_those_of_the_path() {
     let leaf = 0x9000 | ALL_RIGHTS;
     for depth in 0..2 {
         for taken in [0, WRITABLE, USER, WRITABLE | USER] {
-            let mut tables = Tables::pair(2);
+            let mut tables = Tables::line(2);
             tables.set(1, 0, leaf);
             let entry = if depth == 1 { leaf } else { link_to(1) } ^ taken;
             tables.set(depth, 0, entry);
@@ -129,7 +124,7 @@ fn defect_06_rights_are_those_of_the_path() {
             let [ThisSpace(page)] = walked[..] else { panic!("{walked:x?}") };
             assert_eq!(page.kind, MappingKind::Basic(basic));
             assert_eq!(page.user_accessible, taken & USER == 0);
-            assert_eq!(page.entry, u64::from(if depth == 1 { entry } else { leaf }));
+            assert_eq!(page.entry, if depth == 1 { entry } else { leaf });
             assert!(tables.pages((0, 1)).eq([page]));
         }
     }
@@ -138,7 +133,7 @@ fn defect_06_rights_are_those_of_the_path() {
 /// A/D, PWT, PCD, PAT, G and software bits: all of the leaf is in the result, and of each link.
 #[test]
 fn defect_06_no_bit_of_an_entry_is_lost() {
-    let mut tables = Tables::pair(3);
+    let mut tables = Tables::line(3);
     tables.set(1, 0, 0xffff_ffff);
     let link = link_to(1) | 0xf18;
     tables.set(2, 0, link);
@@ -146,19 +141,19 @@ fn defect_06_no_bit_of_an_entry_is_lost() {
     assert!(
         matches!(walked[0].1[..], [ThisSpace(page)] if page.entry == 0xffff_ffff && page.phys_base == 0xffff_f000)
     );
-    assert!(matches!(walked[1].1[..], [AnotherSpace(shared)] if shared.entry == u64::from(link)));
+    assert!(matches!(walked[1].1[..], [AnotherSpace(shared)] if shared.entry == link));
 }
 
 /// Bit 21 of a 4 MiB page is the only reserved one where PSE-36 has its widest addresses.
 #[test]
 fn defect_09_malformed_entries_are_faults() {
-    let mut tables = Tables::pair(2);
+    let mut tables = Tables::line(2);
     tables.set(1, 0, 0x9000 | ALL_RIGHTS);
     let raw = 0x0060_0000 | ALL_RIGHTS | LARGE;
     tables.set(0, 5, raw);
     tables.set(0, 6, 0x0080_0000 | ALL_RIGHTS | LARGE);
     let level = Level::new(2).expect("a level");
-    let cause = Cause::Malformed { level, entry: 20, raw: raw.into(), reserved: 1 << 21 };
+    let cause = Cause::Malformed { level, entry: 20, raw, reserved: 1 << 21 };
     let mappings = tables.walk_one(EVERYTHING);
     assert_eq!(pages_in(&mappings[..1]), [(0, 0x9000, 0x1000)]);
     assert_eq!(mappings[1], SpaceAwareMapping::Fault(Fault { space: 0, va: 5 * SLOT, cause }));
@@ -169,7 +164,7 @@ fn defect_09_malformed_entries_are_faults() {
 /// An address past 4 GiB is not one of the space's: there is no sign to extend, and nothing is masked.
 #[test]
 fn defect_10_ranges_do_not_overflow() {
-    let mut tables = Tables::pair(3);
+    let mut tables = Tables::line(3);
     tables.set(1, 0, 0xa000 | ALL_RIGHTS);
     tables.set(1, 1, 0xb000 | ALL_RIGHTS);
     tables.link(0, 1023, 2);

@@ -1,16 +1,13 @@
 //! What other walkers get wrong, one test or more per defect: the raw interface on 4-level tables. The numbers are the
 //! project's own list; `benches/tests/upstream` shows those that hyperlight-common has.
-#![cfg(feature = "alloc")]
-#![allow(unsafe_code)]
-
-mod raw_tables;
 
 use SpaceAwareMapping::{AnotherSpace, SameSpace, ThisSpace};
 use pt_amd64::raw::{
     BasicMapping, CowMapping, LinkRights, MappingKind, SpaceAwareMapping, SpaceReferenceMapping,
 };
 use pt_core::{Cause, Fault, Level};
-use raw_tables::*;
+
+use crate::*;
 
 const UNRESTRICTED: LinkRights = LinkRights { writable: true, executable: true, user_accessible: true };
 const MIB: u64 = 1 << 20;

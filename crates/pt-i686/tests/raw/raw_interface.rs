@@ -1,21 +1,18 @@
 //! What the raw interface promises on 2-level tables: references, order, laziness, 4-byte entries.
-#![cfg(feature = "alloc")]
-#![allow(unsafe_code)]
-
-mod raw_tables;
 
 use SpaceAwareMapping::{AnotherSpace, ThisSpace};
 use proptest::prelude::*;
 use pt_i686::raw::{
     LinkRights, SpaceAwareMapping, SpaceReferenceMapping, TableReadOps, virt_to_phys, walk_va_spaces,
 };
-use raw_tables::*;
+
+use crate::*;
 
 /// Two spaces have one table; the second one's link has rights and marks of its own.
 #[test]
 fn references_carry_their_own_link() {
     for taken in [0, WRITABLE, USER, WRITABLE | USER] {
-        let mut tables = Tables::pair(3);
+        let mut tables = Tables::line(3);
         tables.set(1, 5, 0x9000 | ALL_RIGHTS);
         let entry = (link_to(1) | 0xf18) ^ taken;
         tables.set(2, 7, entry);
@@ -24,14 +21,8 @@ fn references_carry_their_own_link() {
             executable: true,
             user_accessible: taken & USER == 0,
         };
-        let expected = SpaceReferenceMapping {
-            depth: 1,
-            space: 0,
-            our_va: 7 * SLOT,
-            their_va: 0,
-            entry: entry.into(),
-            rights,
-        };
+        let expected =
+            SpaceReferenceMapping { depth: 1, space: 0, our_va: 7 * SLOT, their_va: 0, entry, rights };
         let walked = tables.walk(&[0, 2], EVERYTHING);
         assert_eq!(walked[1], (0x2000, vec![AnotherSpace(expected)]));
     }
@@ -40,7 +31,7 @@ fn references_carry_their_own_link() {
 /// The first root in the list owns what is shared, whatever the order of addresses, and even if it is empty.
 #[test]
 fn roots_own_tables_in_the_order_of_the_list() {
-    let mut tables = Tables::pair(5);
+    let mut tables = Tables::line(5);
     tables.link(0, 1, 4);
     for root in [2, 3] {
         tables.link(root, 768, 1);
@@ -60,7 +51,7 @@ fn roots_own_tables_in_the_order_of_the_list() {
 /// The last slot of the directory is the directory: as a PT its links are pages.
 #[test]
 fn a_self_map_is_pages_and_no_reference() {
-    let mut tables = Tables::pair(2);
+    let mut tables = Tables::line(2);
     tables.set(1, 5, 0x9000 | ALL_RIGHTS);
     tables.link(0, 1023, 0);
     let pages = tables.walk_one(EVERYTHING);
@@ -74,8 +65,8 @@ fn a_self_map_is_pages_and_no_reference() {
 /// One read per level for the first page, one for the next in the same table, none for the next in the same large page.
 #[test]
 fn pages_are_translated_as_they_are_asked_for() {
-    let mut tables = Tables::pair(3);
-    (0..1024).for_each(|index| tables.set(1, index, (index as u32) << 12 | ALL_RIGHTS));
+    let mut tables = Tables::line(3);
+    (0..1024).for_each(|index| tables.set(1, index, (index as u64) << 12 | ALL_RIGHTS));
     tables.set(0, 1, 0x0080_0000 | ALL_RIGHTS | LARGE);
     {
         let mut pages = tables.pages(EVERYTHING);
@@ -155,9 +146,9 @@ fn addresses_can_be_pairs() {
     }
 
     let mut nested = Nested(vec![[0; 1024]; 4]);
-    nested.0[1][1023] = link_to(2);
-    nested.0[2][1023] = 0xffff_f000 | ALL_RIGHTS;
-    nested.0[3][0] = link_to(2);
+    nested.0[1][1023] = link_to(2) as u32;
+    nested.0[2][1023] = 0xffff_f000 | ALL_RIGHTS as u32;
+    nested.0[3][0] = link_to(2) as u32;
     // SAFETY: reads are checked against the `Vec`, which nothing writes while it is borrowed.
     let walked = unsafe { walk_va_spaces(&nested, &[(1, 0), (3, 0)], 0, 1 << 32) };
     let [ThisSpace(page)] = walked[0].1[..] else { panic!("{walked:x?}") };

@@ -1,9 +1,5 @@
 //! What the raw interface promises on 4-level tables: references, order, laziness, and how an embedder may address its
 //! tables.
-#![cfg(feature = "alloc")]
-#![allow(unsafe_code)]
-
-mod raw_tables;
 
 use std::cell::Cell;
 
@@ -12,7 +8,8 @@ use proptest::prelude::*;
 use pt_amd64::raw::{
     LinkRights, SpaceAwareMapping, SpaceReferenceMapping, TableReadOps, virt_to_phys, walk_va_spaces,
 };
-use raw_tables::*;
+
+use crate::*;
 
 /// Two spaces have one table, at each depth. The second one's link has rights and marks of its own, and its path too.
 #[test]
