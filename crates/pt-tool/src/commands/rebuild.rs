@@ -164,6 +164,9 @@ fn explained(error: PlanError, choices: Choices) -> anyhow::Error {
         PlanError::Conflict { .. } if choices.table_frames == TableFrames::Data => {
             "; where tables map themselves, pages can show the new tables only: --table-frames live"
         }
+        PlanError::Conflict { .. } if choices.pages == Pages::Split => {
+            "; where tables map themselves, a large page is a small one, too, and cannot be split: --pages keep"
+        }
         PlanError::Fault(_) if choices.faults == Faults::Refuse => "; --faults clear or keep goes on",
         _ => "",
     };

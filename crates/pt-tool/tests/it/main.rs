@@ -8,6 +8,7 @@ mod every;
 mod hostile;
 mod oracle;
 mod readme;
+mod rebuild;
 mod roots;
 mod synth;
 mod synth_case;
