@@ -4,12 +4,15 @@
 //! |---|---|
 //! | [`makedumpfile`] | every compression that it was built with, without zero pages, in parts, flattened, as ELF |
 //! | [`qemu`] | `dump-guest-memory` as ELF core and as kdump, of machines that hold the tables of real guests |
+//! | [`lime`] | its own, of a machine that boots a kernel of Debian's |
 //! | [`drgn`] | none: it reads the cores that are written here |
 //!
 //! The guests are those of the corpus, so that nothing from outside the repository is needed; IMAGEs are further ones. Two
 //! examples of pt-image do the work on this side: `convert`, and `same_memory`, which fails where a page differs.
 
 mod drgn;
+mod initramfs;
+mod lime;
 mod makedumpfile;
 mod qemu;
 
@@ -55,7 +58,7 @@ impl Campaign {
         tools::qemu(sh)?;
         let python = drgn::install(sh)?;
         let bench = Bench::new(sh)?;
-        let mut compared = 0;
+        let mut compared = lime::round_trip(sh, &bench)?;
         let known = corpus(sh)?;
         ensure!(!known.is_empty(), "the corpus is empty");
         for path in known.iter().chain(&self.images) {
@@ -104,7 +107,7 @@ impl Bench {
         Ok(path)
     }
 
-    /// Writes what an image holds as an ELF core.
+    /// Writes what an image holds as an ELF core, or raw where the name says so.
     fn core(&self, from: &Path, name: &str) -> Result<PathBuf> {
         let to = self.file(name)?;
         self.convert.run([from, &to])?;

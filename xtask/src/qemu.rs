@@ -17,6 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
 use tempfile::TempDir;
 
 use gdb::Gdb;
@@ -69,6 +70,16 @@ impl Qemu {
                 Err(error)
             }
         }
+    }
+}
+
+impl Qemu {
+    /// Writes all memory, and the registers, to a file that is not there yet.
+    pub(crate) fn dump(&mut self, format: &str, path: &Path) -> Result<()> {
+        let to = path.to_str().with_context(|| format!("{}: not Unicode", path.display()))?;
+        let arguments = json!({ "paging": false, "protocol": format!("file:{to}"), "format": format });
+        self.monitor.execute("dump-guest-memory", &arguments)?;
+        Ok(())
     }
 }
 

@@ -54,6 +54,17 @@ pub(crate) fn makedumpfile(sh: &Shell) -> Result<PathBuf> {
     Ok("makedumpfile".into())
 }
 
+/// What a kernel module is built and taken apart with, from Debian's packages where `apt-get` is there to install it.
+pub(crate) fn kernel_modules(sh: &Shell) -> Result<()> {
+    for (program, package) in [("make", "make"), ("gcc", "gcc"), ("strip", "binutils")] {
+        if !answers(sh, &[program, "--version"]) {
+            install_debian(sh, package)
+                .with_context(|| format!("`{program}` is missing and could not be installed"))?;
+        }
+    }
+    Ok(())
+}
+
 /// What Python needs to make environments, from Debian's packages where `apt-get` is there to install it.
 pub(crate) fn python_venv(sh: &Shell) -> Result<()> {
     if answers(sh, &["python3", "-m", "ensurepip", "--version"]) {

@@ -134,10 +134,7 @@ impl Mmu {
 
     /// Writes all memory, and the registers, to a file that is not there yet.
     pub(crate) fn dump(&mut self, format: &str, path: &Path) -> Result<()> {
-        let to = path.to_str().with_context(|| format!("{}: not Unicode", path.display()))?;
-        let arguments = json!({ "paging": false, "protocol": format!("file:{to}"), "format": format });
-        self.qemu.monitor.execute("dump-guest-memory", &arguments)?;
-        Ok(())
+        self.qemu.dump(format, path)
     }
 
     /// The physical address that a virtual one has, if any.
