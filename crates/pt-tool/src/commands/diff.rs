@@ -148,9 +148,13 @@ impl<F: Encode> Report<'_, F> {
                 }
             }
         };
-        let fault = word.starts_with("fault");
         let line = format!("{}  {word} {what}", stretch(open.va, open.last));
-        self.print(&line, if fault { Tone::Fault } else { Tone::Plain });
+        let tone = match (open.before, open.after) {
+            (Mapped::Fault(_), _) | (_, Mapped::Fault(_)) => Tone::Fault,
+            (_, Mapped::Page { rights, .. }) => Output::tone_of(rights),
+            (_, Mapped::Absent { .. }) => Tone::Plain,
+        };
+        self.print(&line, tone);
         debug_assert!(F::is_canonical(open.va), "addresses are canonical");
     }
 
