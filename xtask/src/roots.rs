@@ -10,21 +10,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use xshell::{Shell, cmd};
+use xshell::Shell;
 
+use crate::built::Built;
 use crate::decoded::Decoded;
 
 /// Runs the campaign; fails at the first image that does not give what its list has.
 pub(crate) fn run(sh: &Shell, images: &[PathBuf]) -> Result<()> {
-    cmd!(sh, "cargo build --release -q -p pt-tool").run()?;
+    let pt = Built::pt(sh)?;
     for image in images {
-        check(sh, image).with_context(|| image.display().to_string())?;
+        check(sh, &pt, image).with_context(|| image.display().to_string())?;
     }
     println!("roots: {} image(s) have the roots of their lists", images.len());
     Ok(())
 }
 
-fn check(sh: &Shell, image: &Path) -> Result<()> {
+fn check(sh: &Shell, pt: &Built, image: &Path) -> Result<()> {
     let file_name = image.file_name().and_then(|name| name.to_str()).context("no name")?;
     let name = file_name.split('.').next().unwrap_or(file_name);
     let list = sh.read_file(format!("crates/pt-testkit/corpus/{name}/roots.json"))?;
@@ -43,7 +44,7 @@ fn check(sh: &Shell, image: &Path) -> Result<()> {
     })?;
     let mut printed = String::new();
     let searching = best_of_three(|| {
-        printed = cmd!(sh, "target/release/pt roots {decoded}").quiet().read()?;
+        printed = pt.run(["roots".as_ref(), decoded.as_os_str()])?;
         Ok(())
     })?;
     let found: Vec<&str> = printed.lines().filter_map(|line| line.split(' ').next()).collect();
