@@ -22,8 +22,9 @@ const AC: u64 = 1 << 18;
 const LONG: u64 = 1 << 8 | 1 << 10;
 const NXE: u64 = 1 << 11;
 
-/// Keys 0 and 1 open, closed, closed for writes; 16 keys closed for writes but one.
-const PKRU: [Option<u32>; 6] = [None, Some(0), Some(0b0100), Some(0b1000), Some(0b0010), Some(0xaaaa_aaa2)];
+/// Without keys; all open; key 1 closed, closed for writes, both; key 0 closed for writes; all but key 1 closed for writes.
+const PKRU: [Option<u32>; 7] =
+    [None, Some(0), Some(0b0100), Some(0b1000), Some(0b1100), Some(0b0010), Some(0xaaaa_aaa2)];
 
 /// Every state of a mode, with that CR3. States that differ in the ring alone are neighbours.
 pub(crate) fn states(mode: Mode, cr3: u64) -> Vec<Registers> {

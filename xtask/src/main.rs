@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod built;
+mod conformance;
 mod decoded;
 mod dumps;
 mod elf_core;
@@ -38,7 +39,7 @@ struct Step {
 }
 
 /// Cheap checks first: what fails often should fail soon.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "fmt", about: "every file is formatted", run: steps::fmt },
     Step { name: "tidy", about: "what no compiler checks (see xtask/src/tidy.rs)", run: tidy::run },
     Step {
@@ -65,6 +66,11 @@ const STEPS: [Step; 12] = [
         name: "guest",
         about: "a running guest that edits its own tables is rebuilt and goes on",
         run: guest::run,
+    },
+    Step {
+        name: "conformance-sample",
+        about: "accesses are judged as Unicorn's MMU does",
+        run: conformance::sample,
     },
     Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
 ];
@@ -108,6 +114,10 @@ fn main() -> ExitCode {
             Err(error) => return usage(&format!("{error:#}")),
         },
         ["fuzz", ref rest @ ..] => match fuzz::Campaign::parse(rest) {
+            Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
+            Err(error) => return usage(&format!("{error:#}")),
+        },
+        ["conformance", ref rest @ ..] => match conformance::Campaign::parse(rest) {
             Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
             Err(error) => return usage(&format!("{error:#}")),
         },
@@ -186,16 +196,17 @@ fn usage(wrong: &str) -> ExitCode {
 
 fn help() -> String {
     let lines = |steps: &[Step]| {
-        let lines: Vec<_> = steps.iter().map(|step| format!("  {:<15} {}", step.name, step.about)).collect();
+        let lines: Vec<_> = steps.iter().map(|step| format!("  {:<18} {}", step.name, step.about)).collect();
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | dumps [--makedumpfile PROGRAM] [IMAGE...]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
+         conformance compares the faults of accesses with those of Unicorn's MMU: all queries, or one in N\n\
          oracle compares `pt` with QEMU's own walk of images, or of all guests of the corpus\n\
          dumps reads what makedumpfile and QEMU make of the corpus's guests and of IMAGEs, and has drgn read what is written\n",
         lines(&STEPS),

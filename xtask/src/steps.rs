@@ -9,7 +9,7 @@ use crate::workspace::{MAIN, Package, packages};
 pub(crate) fn fmt(sh: &Shell) -> Result<()> {
     tools::component(sh, "rustfmt", "fmt")?;
     cmd!(sh, "cargo fmt --all --check").run()?;
-    for directory in ["xtask/no-std-proof", "fuzz"] {
+    for directory in ["xtask/no-std-proof", "fuzz", "conformance"] {
         let _inside = sh.push_dir(directory);
         cmd!(sh, "cargo fmt --check").run()?;
     }

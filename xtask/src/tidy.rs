@@ -18,7 +18,7 @@ mod source;
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::workspace::{FUZZ, MAIN, NO_STD_PROOF, packages};
+use crate::workspace::{CONFORMANCE, FUZZ, MAIN, NO_STD_PROOF, packages};
 
 /// What is wrong, and what soon will be.
 #[derive(Debug, Default)]
@@ -60,6 +60,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     let mut all = main;
     all.extend(packages(sh, NO_STD_PROOF)?);
     all.extend(packages(sh, FUZZ)?);
+    all.extend(packages(sh, CONFORMANCE)?);
     dependencies::check(&all, &sh.read_file(dependencies::PAGE)?, &mut report);
 
     for warning in &report.warnings {

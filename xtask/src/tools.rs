@@ -113,6 +113,20 @@ pub(crate) fn qemu(sh: &Shell) -> Result<()> {
         .with_context(|| format!("`{}` is missing and could not be installed", qemu::PROGRAM))
 }
 
+/// What Unicorn is built with: `CMake`, a C compiler, and libclang for its bindings. `LIBCLANG_PATH` says where a libclang is
+/// that no package brought.
+pub(crate) fn unicorn(sh: &Shell) -> Result<()> {
+    c_compiler(sh)?;
+    if !answers(sh, &["cmake", "--version"]) {
+        install_debian(sh, "cmake").context("`cmake` is missing and could not be installed")?;
+    }
+    if sh.var("LIBCLANG_PATH").is_ok() || answers(sh, &["dpkg-query", "--show", "libclang-dev"]) {
+        return Ok(());
+    }
+    install_debian(sh, "libclang-dev")
+        .context("libclang is missing (`LIBCLANG_PATH` is not set either) and could not be installed")
+}
+
 /// A cargo subcommand from the registry, such as `cargo-fuzz`.
 pub(crate) fn subcommand(sh: &Shell, package: &str) -> Result<()> {
     install(sh, package, package)

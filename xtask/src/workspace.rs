@@ -12,6 +12,8 @@ pub(crate) const MAIN: &str = "Cargo.toml";
 pub(crate) const NO_STD_PROOF: &str = "xtask/no-std-proof/Cargo.toml";
 /// The manifest of the fuzz targets.
 pub(crate) const FUZZ: &str = "fuzz/Cargo.toml";
+/// The manifest of the comparison with Unicorn.
+pub(crate) const CONFORMANCE: &str = "conformance/Cargo.toml";
 
 /// One package; paths are relative to the repository's root.
 #[derive(Clone, Debug, Default)]

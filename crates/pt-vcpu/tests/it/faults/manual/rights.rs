@@ -1,10 +1,10 @@
 //! Presence and rights: sections "Determination of Access Rights" and "Page-Fault Exceptions".
 
-use pt_vcpu::Mode;
+use pt_vcpu::{Mode, Registers, Vcpu};
 
-use super::super::one::{AC, NXE, One, PKE, SMAP, SMEP, WP, XD};
-use super::{IMPLICIT, SUPERVISOR, USER, about, accesses, levels_with_rights, prevents_fetches};
-use crate::guest::PAGED;
+use super::super::one::{AC, NXE, One, PKE, PKS, SMAP, SMEP, WP, XD};
+use super::{IMPLICIT, LONG, SUPERVISOR, USER, about, accesses, levels_with_rights, prevents_fetches};
+use crate::guest::{PAGED, registers};
 
 #[test]
 fn what_permits_everything_faults_on_nothing() {
@@ -174,5 +174,28 @@ fn an_unpaged_vcpu_faults_on_nothing() {
     for access in accesses() {
         let found = one.access(access).unwrap();
         assert_eq!((found.pa, found.memory_type_index(), found.protection_key()), (0x123, 0, 0));
+    }
+}
+
+/// Where the format is known otherwise than by the registers, accesses are judged in its mode, and by what registers say
+/// beside that.
+#[test]
+fn a_mode_that_registers_do_not_select() {
+    for mode in PAGED {
+        let one = One::new(mode).without(1, 4).in_state(|state| (state.pkrs, state.pkru) = (1, 1));
+        let paging = *one.vcpu().paging();
+        for other in PAGED.into_iter().chain([Mode::Unpaged]) {
+            let elsewhere = registers(other);
+            let state = Registers { cr4: elsewhere.cr4 | PKS, cr0: elsewhere.cr0 | WP, ..one.registers };
+            let vcpu = Vcpu::with_paging(Registers { efer: elsewhere.efer | NXE, ..state }, paging);
+            assert_eq!(vcpu.state().control.mode(), mode, "registers of {other}");
+            let code = |access| match vcpu.translate_access(&one.memory, one.va, access) {
+                Ok(_) => 0,
+                Err(fault) => fault.page_fault().unwrap().code.bits(),
+            };
+            assert_eq!(code(USER.fetches()), 5 | about(USER.fetches()) & prevents_fetches(mode));
+            let keyed = if LONG.contains(&mode) { 0x21 } else { 0 };
+            assert_eq!(code(SUPERVISOR.reads()), keyed, "{mode} with registers of {other}");
+        }
     }
 }
