@@ -12,6 +12,8 @@ mod rebuild;
 mod roots;
 mod synth;
 mod synth_case;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
