@@ -11,6 +11,7 @@
 //! ```
 
 mod merge;
+mod raw;
 mod record;
 
 use alloc::vec::Vec;

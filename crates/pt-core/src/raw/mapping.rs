@@ -62,6 +62,23 @@ impl Mapping {
         Self { phys_base, virt_base, len, kind, user_accessible: false, entry: 0, level: Level::LEAF }
     }
 
+    /// The [attributes](Encode::attributes) that its pages get: rights and copy-on-write from the kind, all else from the
+    /// entry, if there is one. None where nothing is mapped, or the format cannot say so.
+    #[inline(always)]
+    pub fn attributes<F: RawFormat>(&self, format: &F) -> Option<u64> {
+        let entry = self.entry;
+        let given = if entry == 0 { F::ACCESSED_DIRTY } else { format.attributes(self.level, entry) };
+        let marked = given & F::KIND_BITS == F::COPY_ON_WRITE;
+        let (writable, executable, given) = match self.kind {
+            MappingKind::Unmapped => return None,
+            MappingKind::Basic(page) if marked => (page.writable, page.executable, given & !F::KIND_BITS),
+            MappingKind::Basic(page) => (page.writable, page.executable, given),
+            MappingKind::Cow(page) => (false, page.executable, given & !F::KIND_BITS | F::COPY_ON_WRITE),
+        };
+        let rights = LinkRights { writable, executable, user_accessible: self.user_accessible };
+        rights.narrow(format, Level::LEAF, format.widen(Level::LEAF, given, F::PERMISSIVE))
+    }
+
     /// What `entry` at `virt_base` maps, under the rights of its path.
     pub(super) fn of_leaf<F: RawFormat>(
         phys_base: u64,
@@ -103,7 +120,7 @@ impl LinkRights {
     /// `raw` with what these rights withhold taken away, as far as the format has words for it: where there is no XD,
     /// fetches cannot be forbidden.
     #[inline(always)]
-    pub(super) fn narrow<F: Encode>(self, format: &F, level: Level, raw: u64) -> Option<u64> {
+    pub fn narrow<F: Encode>(self, format: &F, level: Level, raw: u64) -> Option<u64> {
         let narrowed = format.narrow(level, raw, self);
         narrowed.or_else(|| format.narrow(level, raw, Self { executable: true, ..self }))
     }

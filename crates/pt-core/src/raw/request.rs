@@ -1,6 +1,6 @@
 //! What is asked of `map`: a [`Mapping`] that was looked at.
 
-use crate::raw::{LinkRights, MapError, Mapping, MappingKind, RawFormat};
+use crate::raw::{MapError, Mapping, MappingKind, RawFormat};
 use crate::{Geometry, Level};
 
 /// A range of whole pages, and what it is to be mapped to.
@@ -30,7 +30,14 @@ impl Request {
         let piece = if F::SIGN_EXTENDED { F::VA_MASK >> 1 } else { F::VA_MASK };
         let last = virt_base.checked_add(len - 1).filter(|last| (virt_base ^ last) & !piece == 0);
         let (first, last) = (virt_base & F::VA_MASK, last.ok_or(range)? & F::VA_MASK);
-        let attributes = attributes(format, mapping)?;
+        let attributes = match mapping.kind {
+            MappingKind::Unmapped => None,
+            _ => Some(mapping.attributes(format).ok_or(MapError::Unencodable {
+                va: virt_base,
+                pa: phys_base,
+                attributes: mapping.entry,
+            })?),
+        };
         // What is taken away can have any size.
         let largest = if attributes.is_some() { mapping.level } else { Level::HIGHEST };
         Ok(Self { first, last, offset: phys_base.wrapping_sub(first), attributes, largest })
@@ -69,22 +76,4 @@ impl Request {
         let (pa, attributes) = (va.wrapping_add(self.offset), self.attributes.unwrap_or_default());
         MapError::Unencodable { va: F::canonical(va), pa, attributes }
     }
-}
-
-/// The attributes that a mapping's pages get; none where it takes them away.
-#[inline(always)]
-fn attributes<F: RawFormat>(format: &F, mapping: &Mapping) -> Result<Option<u64>, MapError> {
-    let &Mapping { phys_base, virt_base, kind, user_accessible, entry, level, .. } = mapping;
-    let given = if entry == 0 { F::ACCESSED_DIRTY } else { format.attributes(level, entry) };
-    let marked = given & F::KIND_BITS == F::COPY_ON_WRITE;
-    let (writable, executable, given) = match kind {
-        MappingKind::Unmapped => return Ok(None),
-        MappingKind::Basic(page) if marked => (page.writable, page.executable, given & !F::KIND_BITS),
-        MappingKind::Basic(page) => (page.writable, page.executable, given),
-        MappingKind::Cow(page) => (false, page.executable, given & !F::KIND_BITS | F::COPY_ON_WRITE),
-    };
-    let rights = LinkRights { writable, executable, user_accessible };
-    let attributes = rights.narrow(format, Level::LEAF, format.widen(Level::LEAF, given, F::PERMISSIVE));
-    let unencodable = MapError::Unencodable { va: virt_base, pa: phys_base, attributes: given };
-    attributes.map(Some).ok_or(unencodable)
 }

@@ -64,6 +64,23 @@ impl<F: RawFormat> Spaces<F> {
         }
     }
 
+    /// Tables by address, and roots among them.
+    pub fn of_tables<'t>(
+        format: F,
+        tables: impl IntoIterator<Item = (u64, &'t [u8])>,
+        roots: impl IntoIterator<Item = u64>,
+    ) -> Self {
+        let entries = |bytes: &[u8]| bytes.chunks_exact(F::ENTRY_BYTES).map(entry_of).collect();
+        let frames = tables.into_iter().map(|(address, bytes)| (address, entries(bytes))).collect();
+        let spaces = Self::new(format, 0);
+        Self {
+            frames: RefCell::new(frames),
+            held: RefCell::default(),
+            roots: RefCell::new(roots.into_iter().collect()),
+            ..spaces
+        }
+    }
+
     /// How the entries are read.
     pub const fn format(&self) -> &F {
         &self.format
