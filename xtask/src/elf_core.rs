@@ -4,12 +4,16 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use object::elf::{FileHeader32, FileHeader64, PT_LOAD};
 use object::read::ReadCache;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, FileKind, ReadRef};
+use tempfile::NamedTempFile;
+
+use crate::qemu::GRANULE;
 
 /// Memory is read and written in pieces of this size; those that are zero become holes.
 const PIECE: usize = 1 << 16;
@@ -74,6 +78,24 @@ fn of_header<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) ->
         }
     }
     Ok(contents)
+}
+
+/// Where in the file a range is that one segment holds.
+pub(crate) fn offset_of(segments: &[Segment], address: u64, bytes: u64) -> Option<u64> {
+    let inside = |segment: &Segment| {
+        let into = address.checked_sub(segment.address)?;
+        (into.checked_add(bytes)? <= segment.held).then_some(segment.offset + into)
+    };
+    segments.iter().find_map(inside)
+}
+
+/// The memory of a core as a temporary file whose offsets are physical addresses, of a size that QEMU takes.
+pub(crate) fn flat(core: &Path) -> Result<NamedTempFile> {
+    let raw = NamedTempFile::new()?;
+    let flattened =
+        File::open(core).map_err(Into::into).and_then(|core| flatten(&core, raw.as_file(), GRANULE));
+    flattened.with_context(|| core.display().to_string())?;
+    Ok(raw)
 }
 
 /// Writes the memory of a core to a file whose offsets are physical addresses, with holes where nothing or zero is, and

@@ -59,7 +59,7 @@ const STEPS: [Step; 13] = [
     Step { name: "bench-test", about: "every benchmark runs once", run: steps::bench_test },
     Step {
         name: "oracle-sample",
-        about: "QEMU reads a guest of every paging mode as pt does",
+        about: "QEMU reads a guest of every paging mode as pt does, and as before once rebuilt",
         run: oracle::sample,
     },
     Step {
@@ -207,7 +207,7 @@ fn help() -> String {
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
          conformance compares the faults of accesses with those of Unicorn's MMU: all queries, or one in N\n\
-         oracle compares `pt` with QEMU's own walk of images, or of all guests of the corpus\n\
+         oracle compares `pt`, and what `pt rebuild` makes, with QEMU's own walk of images, or of all guests of the corpus\n\
          dumps reads what makedumpfile and QEMU make of the corpus's guests and of IMAGEs, and has drgn read what is written\n",
         lines(&STEPS),
         lines(&RELEASE),

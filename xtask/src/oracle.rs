@@ -2,25 +2,32 @@
 //!
 //! For every root of a guest, QEMU is given the guest's memory and registers, and what it prints is compared with what `pt`
 //! prints. Where QEMU is known to print wrongly, and only there, the comparison looks away: `oracle/pages.rs` says where.
+//!
+//! Then `pt rebuild` makes a new image of it, in every way in turn, whose spaces have to be the same in QEMU's eyes but for
+//! physical addresses, and these have to be a function of the old ones.
 
+mod extents;
+mod frames;
 mod guest;
 mod known;
+mod lockstep;
 mod pages;
+mod rebuilt;
+mod request;
+mod tables;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use tempfile::NamedTempFile;
 use xshell::Shell;
 
 use crate::built::Built;
-use crate::elf_core::flatten;
-use crate::qemu::{GRANULE, Mmu, Paging};
+use crate::qemu::Mmu;
 use crate::tools;
 pub(crate) use guest::{Guest, corpus};
 use pages::{Page, same_lines, same_pages};
+use request::{OF_MEMORY, OF_TABLES, Request};
 
 /// Guests for CI: one of each mode.
 const SAMPLE: [&str; 4] = ["i686-2level", "i686-pae", "amd64-4level", "amd64-5level"];
@@ -28,17 +35,19 @@ const SAMPLE: [&str; 4] = ["i686-2level", "i686-pae", "amd64-4level", "amd64-5le
 /// How many addresses of a space are also asked for one by one.
 const ASKED: usize = 16;
 
-/// The campaign: these images, or all guests of the corpus.
+/// The campaign: these images, or all guests of the corpus, rebuilt in all ways.
 pub(crate) fn run(sh: &Shell, images: &[PathBuf]) -> Result<()> {
-    if images.is_empty() { check(sh, &corpus(sh)?) } else { check(sh, images) }
+    let every = |guest: &Guest| if guest.tables_only { &OF_TABLES[..] } else { &OF_MEMORY };
+    if images.is_empty() { check(sh, &corpus(sh)?, every) } else { check(sh, images, every) }
 }
 
-/// The part that CI runs.
+/// The part that CI runs: rebuilt in one way.
 pub(crate) fn sample(sh: &Shell) -> Result<()> {
-    check(sh, &SAMPLE.map(|name| Path::new(guest::CORPUS).join(name).join("tables.elf.xz")))
+    let images = SAMPLE.map(|name| Path::new(guest::CORPUS).join(name).join("tables.elf.xz"));
+    check(sh, &images, |_| &OF_TABLES[..1])
 }
 
-fn check(sh: &Shell, images: &[PathBuf]) -> Result<()> {
+fn check(sh: &Shell, images: &[PathBuf], requests: impl Fn(&Guest) -> &'static [Request]) -> Result<()> {
     ensure!(!images.is_empty(), "there are no images");
     tools::qemu(sh)?;
     known::check()?;
@@ -51,6 +60,15 @@ fn check(sh: &Shell, images: &[PathBuf]) -> Result<()> {
         let compared = as_it_is(&guest, &pt).with_context(|| guest.name.clone())?;
         println!("{}: {compared}, {:.1} s", guest.name, start.elapsed().as_secs_f64());
         total.add(&compared);
+        for &request in requests(&guest) {
+            let start = Instant::now();
+            let rebuilt = rebuilt::check(&guest, &pt, request)
+                .with_context(|| format!("{}, rebuilt with {request}", guest.name))?;
+            match rebuilt {
+                Some(rebuilt) => println!("    {request}: {rebuilt}, {:.1} s", start.elapsed().as_secs_f64()),
+                None => println!("    {request}: refused, because its tables map themselves"),
+            }
+        }
     }
     println!("oracle: {} image(s): {total}", images.len());
     Ok(())
@@ -81,18 +99,9 @@ impl std::fmt::Display for Compared {
     }
 }
 
-/// A machine that has the memory of a core. Its file can go as soon as QEMU has it open.
-fn machine(core: &Path, paging: Paging) -> Result<Mmu> {
-    let raw = NamedTempFile::new()?;
-    let flattened =
-        File::open(core).map_err(Into::into).and_then(|core| flatten(&core, raw.as_file(), GRANULE));
-    flattened.with_context(|| core.display().to_string())?;
-    Mmu::with_memory(raw.path(), paging)
-}
-
 /// `pt tlb` and `pt mem` beside `info tlb` and `info mem`, and some addresses beside `gva2gpa`.
 fn as_it_is(guest: &Guest, pt: &Built) -> Result<Compared> {
-    let mut mmu = machine(guest.image.path(), guest.paging)?;
+    let mut mmu = Mmu::with_memory(guest.raw.path(), guest.paging)?;
     let mut compared = Compared::default();
     for &root in &guest.roots {
         let of_space = space(guest, pt, &mut mmu, root).with_context(|| format!("root {root:#x}"))?;

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use xshell::Shell;
 
 use super::pages::Mode;
 use crate::built::Built;
 use crate::decoded::Decoded;
+use crate::elf_core::flat;
 use crate::qemu::Paging;
 
 /// Where the guests of the corpus are, from the repository's root.
@@ -24,8 +26,12 @@ const LONG: u64 = 0x900;
 #[derive(Debug)]
 pub(crate) struct Guest {
     pub(crate) name: String,
+    /// Whether the image lacks the frames that are mapped: it is called `tables.…`, as in the corpus.
+    pub(super) tables_only: bool,
     /// Not compressed.
     pub(crate) image: Decoded,
+    /// Its memory, for QEMU.
+    pub(super) raw: NamedTempFile,
     pub(super) mode: Mode,
     pub(crate) paging: Paging,
     pub(crate) roots: Vec<u64>,
@@ -34,21 +40,23 @@ pub(crate) struct Guest {
 impl Guest {
     pub(crate) fn open(sh: &Shell, pt: &Built, path: &Path) -> Result<Self> {
         let image = Decoded::of(path)?;
+        let raw = flat(image.path())?;
         let names = [path.file_name(), path.parent().and_then(Path::file_name)];
+        let tables_only = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("tables."));
         for name in names.into_iter().flatten().filter_map(|name| name.to_str()) {
             let name = name.split('.').next().unwrap_or(name);
             let list = Path::new(CORPUS).join(name).join("roots.json");
             if sh.path_exists(&list) {
                 let (mode, paging, roots) =
                     listed(&sh.read_file(&list)?).with_context(|| list.display().to_string())?;
-                return Ok(Self { name: name.to_owned(), image, mode, paging, roots });
+                return Ok(Self { name: name.to_owned(), tables_only, image, raw, mode, paging, roots });
             }
         }
         let (mode, paging) = said(&pt.run(["info".as_ref(), image.path()])?)?;
         let roots = pt.run(["roots".as_ref(), image.path()])?;
         let roots = roots.lines().map(|line| hex(line.split(' ').next().unwrap_or_default()));
         let roots = roots.collect::<Result<_>>().context("`pt roots`")?;
-        Ok(Self { name: path.display().to_string(), image, mode, paging, roots })
+        Ok(Self { name: path.display().to_string(), tables_only, image, raw, mode, paging, roots })
     }
 }
 

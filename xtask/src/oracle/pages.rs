@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail};
 
 /// A paging mode, as everything here names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,15 @@ impl Mode {
         matches!(self, Self::FourLevel | Self::FiveLevel)
     }
 
+    /// The bits of CR3 that address the root.
+    pub(super) fn root_mask(self) -> u64 {
+        match self {
+            Self::TwoLevel => 0xffff_f000,
+            Self::Pae => 0xffff_ffe0,
+            Self::FourLevel | Self::FiveLevel => 0x000f_ffff_ffff_f000,
+        }
+    }
+
     /// The bits of a printed physical address that can be relied on. QEMU prints entries through masks that are wrong at
     /// both ends: PSE-36 is ignored and bit 21 of a 4 MiB page's entry left in; in PAE, bits 62:52 and XD are left in; in
     /// the 64-bit modes bits 51 and 50 are dropped.
@@ -60,23 +69,26 @@ pub(super) struct Page<'a> {
 
 impl<'a> Page<'a> {
     pub(super) fn parse(line: &'a str) -> Result<Self> {
-        let parts = || {
-            let (va, rest) = line.split_once(": ")?;
-            let (pa, letters) = rest.split_once(' ')?;
-            let address =
-                |digits: &str| (digits.len() == 16).then(|| u64::from_str_radix(digits, 16).ok()).flatten();
-            (letters.len() == 9).then_some(Self { va: address(va)?, pa: address(pa)?, letters })
+        let part = |from, to| line.get(from..to);
+        let address = |from| u64::from_str_radix(part(from, from + 16)?, 16).ok();
+        let page = || {
+            let columns = line.len() == 44 && part(16, 18)? == ": " && part(34, 35)? == " ";
+            columns.then_some(Self { va: address(0)?, pa: address(18)?, letters: part(35, 44)? })
         };
-        parts().with_context(|| format!("not a line of `info tlb`: {line:?}"))
+        page().with_context(|| format!("not a line of `info tlb`: {line:?}"))
     }
+
+    /// Places of letters.
+    pub(super) const LARGE: usize = 2;
+    pub(super) const WRITABLE: usize = 8;
 
     /// Whether it is larger than 4 KiB.
     pub(super) fn is_large(self) -> bool {
-        self.letters.as_bytes()[2] == b'P'
+        self.letters.as_bytes()[Self::LARGE] == b'P'
     }
 
     /// Without the bits of the physical address that QEMU gets wrong.
-    fn reliable(mut self, mode: Mode) -> Self {
+    pub(super) fn reliable(mut self, mode: Mode) -> Self {
         self.pa &= mode.reliable(self.is_large());
         self
     }
@@ -103,9 +115,8 @@ pub(super) fn same_lines(
             (None, None) => return Ok(count),
             (Some(ours), Some(theirs)) if same(ours, theirs)? => count += 1,
             (ours, theirs) => {
-                let or_end = |line: Option<&str>| line.unwrap_or("(the end)").to_owned();
-                let (ours, theirs) = (or_end(ours), or_end(theirs));
-                ensure!(false, "line {}: pt says\n  {ours}\nbut QEMU\n  {theirs}", count + 1);
+                let [ours, theirs] = [ours, theirs].map(|line| line.unwrap_or("(the end)"));
+                bail!("line {}: there is\n  {ours}\nwhere QEMU has\n  {theirs}", count + 1);
             }
         }
     }
