@@ -82,6 +82,12 @@ pub trait Memory {
         }
         Ok(u64::from_le_bytes(bytes))
     }
+
+    /// The first address from `address` on that may be readable; none if no more is. Guests map more memory than there
+    /// is: who reads all of it passes over the rest in one step. A memory that does not know says `address`.
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        Some(address)
+    }
 }
 
 /// Guest physical memory that can also be written.
@@ -194,6 +200,10 @@ impl Memory for [u8] {
         };
         entry.ok_or(Unreadable::Outside)
     }
+
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        (address < self.len() as u64).then_some(address)
+    }
 }
 
 impl MemoryMut for [u8] {
@@ -226,6 +236,9 @@ impl<M: Memory + ?Sized> Memory for &mut M {
     fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
         (**self).read_entry(address, width)
     }
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        (**self).next_readable(address)
+    }
 }
 
 impl<M: Memory + ?Sized> Memory for &M {
@@ -243,6 +256,9 @@ impl<M: Memory + ?Sized> Memory for &M {
     fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
         (**self).read_entry(address, width)
     }
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        (**self).next_readable(address)
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -259,6 +275,9 @@ impl Memory for alloc::vec::Vec<u8> {
     #[inline(always)]
     fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
         self.as_slice().read_entry(address, width)
+    }
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        self.as_slice().next_readable(address)
     }
 }
 

@@ -241,6 +241,13 @@ impl Memory for Image {
             Held::Pages(_) => None,
         }
     }
+
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        match &self.contents.memory {
+            Held::Plain(layout) => layout.next_held(address),
+            Held::Pages(pages) => pages.next_held(address),
+        }
+    }
 }
 
 impl fmt::Debug for Image {

@@ -120,6 +120,13 @@ impl Layout {
         sources.get(piece.file)?.bytes().get(start..start + len)
     }
 
+    /// The first address from `address` on that is held.
+    pub(crate) fn next_held(&self, address: u64) -> Option<u64> {
+        let after = self.pieces.partition_point(|piece| piece.start + piece.held <= address);
+        let piece = self.pieces[after..].iter().find(|piece| piece.held > 0)?;
+        Some(piece.start.max(address))
+    }
+
     /// The addresses of what is held in those stretches of the files, which ascend in each.
     pub(crate) fn content(&self, files: &[Vec<Range<u64>>]) -> Vec<RangeInclusive<u64>> {
         let mut ranges = Vec::new();

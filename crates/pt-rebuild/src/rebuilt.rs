@@ -14,6 +14,9 @@ use crate::view::View;
 /// How much is copied at once, in bytes.
 const CHUNK: usize = 1 << 16;
 
+/// What is read at least at once where not all of a chunk can be.
+pub(crate) const PAGE: u64 = 4096;
+
 /// A root's register before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewRoot {
@@ -213,7 +216,15 @@ fn store<N: MemoryMut + ?Sized>(memory: &mut N, address: u64, bytes: &[u8]) -> R
     memory.write(address, bytes).map_err(|why| CommitError { address, why })
 }
 
-/// Copies frames: lent whole where that is possible, else in chunks, and where a chunk cannot be read, page by page.
+/// How many of `len` bytes from `address` on are surely not in a memory: whole pages, or all.
+pub(crate) fn lacking<M: Memory + ?Sized>(memory: &M, address: u64, len: u64) -> u64 {
+    match memory.next_readable(address) {
+        Some(next) => ((next & !(PAGE - 1)).saturating_sub(address)).min(len),
+        None => len,
+    }
+}
+
+/// Copies frames: lent whole where that is possible, else page by page. What the old memory lacks is passed over.
 fn copy<M: Memory + ?Sized, N: MemoryMut + ?Sized>(
     frames: &Stretch,
     old: &M,
@@ -224,14 +235,20 @@ fn copy<M: Memory + ?Sized, N: MemoryMut + ?Sized>(
     let Some(to) = frames.to else { return Ok(()) };
     let (mut done, all) = (0, frames.bytes());
     while done < all {
+        let lacking = lacking(old, frames.first + done, all - done);
+        if lacking > 0 {
+            written.unreadable += lacking;
+            done += lacking;
+            continue;
+        }
         let (from, to) = (frames.first + done, to + done);
         let len = (buffer.len() as u64).min(all - done) as usize;
         if let Some(lent) = old.lend(from, len) {
             store(new, to, lent)?;
             written.bytes += len as u64;
         } else {
-            for (page, part) in buffer[..len].chunks_mut(4096).enumerate() {
-                let offset = (page * 4096) as u64;
+            for (page, part) in buffer[..len].chunks_mut(PAGE as usize).enumerate() {
+                let offset = page as u64 * PAGE;
                 match old.read(from + offset, part) {
                     Ok(()) => {
                         store(new, to + offset, part)?;

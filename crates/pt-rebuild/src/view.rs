@@ -72,4 +72,19 @@ impl<M: Memory + ?Sized> Memory for View<'_, M> {
         let whole = frames.bytes() - offset >= len as u64 && self.before_table(address, len) == len;
         if whole { self.old.lend(frames.first + offset, len) } else { None }
     }
+
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        let tables = self.rebuilt.tables();
+        let table = tables.get(tables.partition_point(|table| table.last() < address));
+        let copies = self.rebuilt.copies();
+        let after = copies.partition_point(|frames| frames.to_last() < Some(address));
+        // Frames that the old memory does not have follow one another no further than there are others.
+        let frames = copies[after..].iter().find_map(|frames| {
+            let to = frames.to?;
+            let from = frames.first + address.saturating_sub(to);
+            let next = self.old.next_readable(from).filter(|&next| next <= frames.last)?;
+            Some(to + (next - frames.first))
+        });
+        table.map(|table| table.address.max(address)).into_iter().chain(frames).min()
+    }
 }

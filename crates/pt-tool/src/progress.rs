@@ -70,6 +70,10 @@ impl<M: Memory + ?Sized> Memory for Watched<'_, M> {
     fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
         self.memory.read_entry(address, width)
     }
+
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        self.memory.next_readable(address)
+    }
 }
 
 impl Drop for Progress {

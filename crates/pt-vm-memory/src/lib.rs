@@ -288,6 +288,11 @@ impl<R: GuestMemoryRegion> Memory for VmMemory<'_, R> {
         self.read(address, &mut bytes[..width])?;
         Ok(u64::from_le_bytes(bytes))
     }
+
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        let after = self.regions.partition_point(|region| region.last < address);
+        self.regions.get(after).map(|region| region.first.max(address))
+    }
 }
 
 impl<R: GuestMemoryRegion> MemoryMut for VmMemory<'_, R> {

@@ -54,6 +54,15 @@ fn holes_and_ends() {
         assert_eq!((&memory).write(address, &bytes), expected, "{address:#x}");
         assert_eq!(memory.read(address, &mut []), Ok(()));
     }
+    for (address, next) in [
+        (0, Some(0x1000)),
+        (0x1fff, Some(0x1fff)),
+        (0x2800, Some(0x1_0000_0000)),
+        (0x1_0000_0fff, Some(0x1_0000_0fff)),
+        (0x1_0000_1000, None),
+    ] {
+        assert_eq!(memory.next_readable(address), next, "{address:#x}");
+    }
     assert_eq!(memory.read_entry(0x27fc, 4), Ok(0));
     assert_eq!(memory.read_entry(0x27fc, 8), Err(Unreadable::Outside));
     assert_eq!((&memory).write(0x27fc, &[1; 8]), Err(Unreadable::Outside));

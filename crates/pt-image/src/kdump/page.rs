@@ -64,6 +64,13 @@ impl Pages {
         })
     }
 
+    /// The first address from `address` on that is held.
+    pub(crate) fn next_held(&self, address: u64) -> Option<u64> {
+        let page = address / PAGE_BYTES;
+        let next = self.held.next(page, true);
+        self.held.get(next).then(|| address.max(next * PAGE_BYTES))
+    }
+
     /// Copies the bytes at `address`, across pages.
     pub(crate) fn read(
         &self,

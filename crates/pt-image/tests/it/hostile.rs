@@ -184,6 +184,8 @@ proptest! {
             if let Some(lent) = image.lend(address, len) {
                 prop_assert_eq!(Ok(lent.to_vec()), expected);
             }
+            let next = model.iter().skip(address as usize).position(Result::is_ok);
+            prop_assert_eq!(image.next_readable(address), next.map(|after| address + after as u64));
         }
     }
 }

@@ -80,6 +80,13 @@ fn reads_across_pages_and_outside() {
         assert_eq!(image.read(address, &mut eight), Err(expected), "{address:#x}");
     }
     assert_eq!(image.read(u64::MAX, &mut []), Ok(()));
+    for (address, expected) in [(0, Some(0x1000)), (0x1234, Some(0x1234)), (u64::MAX, None)] {
+        assert_eq!(image.next_readable(address), expected, "{address:#x}");
+    }
+    for address in (0..120_u64).map(|page| page << 12) {
+        let readable = |&at: &u64| image.read(at, &mut [0]).is_ok();
+        assert_eq!(image.next_readable(address), (address..120 << 12).step_by(PAGE).find(readable));
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use pt_core::{Encode, Memory};
 use super::intervals::Intervals;
 use super::judge::Findings;
 use super::{Mismatch, Verified};
+use crate::rebuilt::{PAGE, lacking};
 
 /// How much is compared at once, in bytes.
 const CHUNK: u64 = 1 << 16;
@@ -63,8 +64,14 @@ impl<M: Memory + ?Sized, N: Memory + ?Sized> Sides<'_, M, N> {
     ) -> Result<(), Mismatch<R>> {
         let mut at = first;
         loop {
-            let len = (last - at).min(CHUNK - 1) + 1;
-            self.chunk(at, to + (at - first), len as usize, verified)?;
+            let left = (last - at).saturating_add(1);
+            let mut len = lacking(self.old, at, left);
+            if len > 0 {
+                verified.unreadable = verified.unreadable.saturating_add(len);
+            } else {
+                len = left.min(CHUNK);
+                self.chunk(at, to + (at - first), len as usize, verified)?;
+            }
             match at.checked_add(len).filter(|&next| next <= last) {
                 Some(next) => at = next,
                 None => return Ok(()),
@@ -84,10 +91,13 @@ impl<M: Memory + ?Sized, N: Memory + ?Sized> Sides<'_, M, N> {
             verified.bytes += len as u64;
             return if one == other { Ok(()) } else { Err(Mismatch::Bytes { old, new }) };
         }
-        for offset in (0..len).step_by(4096) {
-            let part = (len - offset).min(4096);
+        let mut done = 0;
+        while done < len {
+            let (old, new) = (old + done as u64, new + done as u64);
+            // No more than one page of the old memory, which has all of it or not.
+            let part = ((PAGE - old % PAGE) as usize).min(len - done);
             let (one, other) = (&mut self.buffers.0[..part], &mut self.buffers.1[..part]);
-            let (old, new) = (old + offset as u64, new + offset as u64);
+            done += part;
             if self.old.read(old, one).is_err() {
                 verified.unreadable += part as u64;
                 continue;
