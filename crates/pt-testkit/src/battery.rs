@@ -23,7 +23,8 @@ mod reads;
 mod rebuild;
 mod translate;
 
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 
 use crate::generate::{Case, Kind, cases};
 
@@ -36,17 +37,35 @@ pub use expand::expansion;
 pub use limits::limits;
 pub use order::order;
 pub use reads::reads;
-pub use rebuild::{Placing, Way, check_commit, check_way, count_bits, flips};
+pub use rebuild::{
+    Flip, Placing, Way, check_commit, check_failures, check_maximal, check_way, flip, rebuilding, resizing,
+    table_bits,
+};
 pub use translate::translations;
 
 /// Runs `property`, which panics where it does not hold, on random cases; `times` of them, or as many as
 /// `PROPTEST_CASES` says. A failure is shrunk and shown.
 fn check(kind: Kind, times: u32, property: impl Fn(&Case)) {
+    check_with(kind, times, Just(()), |case, ()| property(case));
+}
+
+/// The same with something else that is random.
+fn check_with<S: Strategy>(kind: Kind, times: u32, more: S, property: impl Fn(&Case, S::Value)) {
+    check_cases(times, cases(kind), more, property);
+}
+
+/// The same on cases of another kind.
+fn check_cases<S: Strategy>(
+    times: u32,
+    cases: impl Strategy<Value = Case>,
+    more: S,
+    property: impl Fn(&Case, S::Value),
+) {
     let times = std::env::var("PROPTEST_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(times);
     let config =
         Config { cases: times, failure_persistence: None, max_shrink_iters: 4096, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&cases(kind), |case| {
-        property(&case);
+    let outcome = TestRunner::new(config).run(&(cases, more), |(case, more)| {
+        property(&case, more);
         Ok::<(), TestCaseError>(())
     });
     if let Err(failure) = outcome {
@@ -119,6 +138,16 @@ macro_rules! battery {
             #[test]
             fn the_laws_of_writing_entries_hold_of_every_interesting_bit() {
                 $crate::battery::interesting_encoding($kind, $format);
+            }
+
+            #[test]
+            fn a_rebuild_is_refused_or_faithful_as_the_oracle_says() {
+                $crate::battery::rebuilding($kind, $format);
+            }
+
+            #[test]
+            fn pages_that_are_split_merged_or_promoted_show_the_same() {
+                $crate::battery::resizing($kind, $format);
             }
         }
     };

@@ -11,6 +11,7 @@ mod entry;
 mod layout;
 mod mode;
 mod range;
+mod sized;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +22,10 @@ use proptest::prelude::*;
 
 use crate::naive::{Frames, Mode};
 
-pub(crate) use entry::hold;
+pub(crate) use entry::{compose, hold};
 pub use mode::{Kind, feature_sets, modes};
 pub(crate) use mode::{ignored_bits, page_mask};
+pub use sized::sized;
 
 /// One graph, and what to walk of it.
 #[derive(Clone)]

@@ -5,7 +5,8 @@
 
 use pt_rebuild::Pages;
 use pt_testkit::battery::{
-    Placing, Shard, Way, check_commit, check_way, count_bits, each_graph, flips, page_ranges,
+    Flip, Placing, Shard, Way, check_commit, check_failures, check_maximal, check_way, each_graph, flip,
+    page_ranges, table_bits,
 };
 use pt_testkit::generate::Case;
 use pt_testkit::naive::{Frames, Mode};
@@ -25,16 +26,9 @@ fn scattered(number: u64) -> impl FnMut(usize) -> usize {
     }
 }
 
-/// Rebuilds each graph of the shard in one of the ways, from one or two roots, in a range, and flips as many bits. Returns how
+/// Rebuilds each graph of the shard in one of the ways, from one or two roots, in a range, and flips a bit of it. Returns how
 /// many graphs there were, how many of them were rebuilt, and how many of the bits changed nothing that matters.
-fn scatter(
-    tables: u64,
-    alphabet: &[Slot],
-    memory: Frames,
-    shard: Shard,
-    ways: &[Way],
-    bits: usize,
-) -> [u64; 3] {
+fn scatter(tables: u64, alphabet: &[Slot], memory: Frames, shard: Shard, ways: &[Way]) -> [u64; 3] {
     let ranges = page_ranges();
     let (mut rebuilds, mut harmless) = (0, 0);
     let mut case = Case { mode: Mode::Toy, memory, roots: Vec::new(), range: (0, 0) };
@@ -48,12 +42,18 @@ fn scatter(
             rebuilds += 1;
             if choose(8) == 0 {
                 check_commit(case, &Toy, &way, &rebuilt);
+                check_failures(case, &Toy, &way);
             }
-            let all = count_bits(&rebuilt);
-            if all > 0 {
-                let bits = (0..bits).map(|_| choose(all as usize) as u64);
-                harmless += flips(case, &Toy, &way, &rebuilt, bits);
+            if way.pages != Pages::Keep {
+                check_maximal(case, &way, &rebuilt);
             }
+            let bit = choose(1 << 20) as u64;
+            let bit = match choose(3) {
+                0 => Flip::Root(bit),
+                1 => Flip::Frame(bit),
+                _ => Flip::Table(bit),
+            };
+            harmless += u64::from(flip(case, &Toy, &way, &rebuilt, bit));
         }
     });
     [graphs, rebuilds, harmless]
@@ -63,7 +63,7 @@ fn scatter(
 fn every_graph_of_two_tables() {
     let ways = Way::plain(&PLACINGS);
     for memory in [Frames::new(), data()] {
-        let [graphs, rebuilds, harmless] = scatter(2, &Slot::all(2), memory, Shard::ALL, &ways, 1);
+        let [graphs, rebuilds, harmless] = scatter(2, &Slot::all(2), memory, Shard::ALL, &ways);
         assert_eq!(graphs, 10_000);
         assert!(rebuilds > 3000 && harmless > 100, "{rebuilds}, {harmless}");
     }
@@ -74,7 +74,7 @@ fn every_graph_of_two_tables_whose_pages_change() {
     let pages =
         [Pages::Keep, Pages::Split, Pages::Promote { shared: false }, Pages::Promote { shared: true }];
     let ways = Way::with(&pages, &[Placing::Keep, Placing::Move, Placing::Compact, Placing::Dedup]);
-    let [graphs, rebuilds, harmless] = scatter(2, &Slot::all(2), data(), Shard::ALL, &ways, 1);
+    let [graphs, rebuilds, harmless] = scatter(2, &Slot::all(2), data(), Shard::ALL, &ways);
     assert_eq!(graphs, 10_000);
     assert!(rebuilds > 3000 && harmless > 100, "{rebuilds}, {harmless}");
 }
@@ -83,7 +83,7 @@ fn every_graph_of_two_tables_whose_pages_change() {
 fn every_graph_of_three_tables() {
     let ways = Way::plain(&PLACINGS);
     let shard = Shard { which: 0, of: SHARE };
-    let [graphs, rebuilds, harmless] = scatter(3, &Slot::kinds(3), Frames::new(), shard, &ways, 1);
+    let [graphs, rebuilds, harmless] = scatter(3, &Slot::kinds(3), Frames::new(), shard, &ways);
     assert_eq!(graphs, 1_000_000_u64.div_ceil(SHARE));
     assert!(rebuilds > graphs / 3 && harmless > graphs / 100, "{rebuilds}, {harmless}");
 }
@@ -93,12 +93,14 @@ fn every_bit_of_some_graphs() {
     let ways = Way::plain(&PLACINGS);
     let mut flipped = 0;
     let mut case = Case { mode: Mode::Toy, memory: data(), roots: vec![0, STEP], range: (0, u64::MAX) };
-    each_graph(2, &Slot::all(2), Shard { which: 5, of: 151 }, &mut case, |case, number| {
+    each_graph(2, &Slot::all(2), Shard { which: 5, of: 101 }, &mut case, |case, number| {
         let way = ways[scattered(number)(ways.len())];
         if let Some(rebuilt) = check_way(case, &Toy, &way) {
-            flips(case, &Toy, &way, &rebuilt, 0..count_bits(&rebuilt));
-            flipped += count_bits(&rebuilt);
+            for bit in 0..table_bits(&rebuilt) {
+                flip(case, &Toy, &way, &rebuilt, Flip::Table(bit));
+                flipped += 1;
+            }
         }
     });
-    assert!(flipped > 10_000, "{flipped}");
+    assert!(flipped > 5_000, "{flipped}");
 }

@@ -7,7 +7,7 @@ use pt_core::{Encode, Entry};
 
 use super::compare::{level, rights};
 use super::decode::{combinations, try_entries};
-use crate::generate::{Kind, feature_sets, hold, ignored_bits, page_mask};
+use crate::generate::{Kind, compose, feature_sets, ignored_bits, page_mask};
 use crate::naive::{Meaning, Mode, Rights, decode, restrict, right_bits, small_attributes};
 
 /// Random entries in random modes.
@@ -75,22 +75,6 @@ fn pages<F: Encode>(format: &F, what: &What<'_>) {
         let without = format.leaf(at, page, lost).map(|raw| format.attributes(at, raw));
         assert_eq!(without, Some(0), "{what}: {lost:#x} are no attributes");
     }
-}
-
-/// The entry of a page, put together as the manual draws it; none where the level has no such page.
-fn compose(mode: &Mode, number: u8, page: u64, attributes: u64) -> Option<u64> {
-    let size = mode.entry_span(number);
-    let (mark, pat) = match mode {
-        _ if number == 1 => (0, 0),
-        Mode::Toy => (1 << 3, 0),
-        _ => (1 << 7, 1 << 12),
-    };
-    let width = if mode.entry_bytes() == 4 { u64::from(u32::MAX) } else { u64::MAX };
-    let moved = if pat != 0 && attributes & mark != 0 { pat } else { 0 };
-    // The address, P and the mark are none of the attributes, and bit 12 is not where PAT comes from.
-    let rest = attributes & width & !(hold(mode, size, page_mask(mode, size)) | mark | pat | 1);
-    let raw = hold(mode, size, page) | rest | moved | mark | 1;
-    matches!(decode(mode, number, raw), Meaning::Leaf(_)).then_some(raw)
 }
 
 fn links<F: Encode>(format: &F, what: &What<'_>) {

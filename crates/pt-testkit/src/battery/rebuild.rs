@@ -1,15 +1,18 @@
 //! A rebuild is what the oracle says of it: refused where it must be, else faithful, with as many tables; and
 //! [`verify`] agrees with the oracle about it, and about what is not quite it.
 
+mod failures;
 mod flips;
 mod known;
 mod memory;
+mod random;
+mod sizes;
 mod way;
 
 use std::hash::Hash;
 
 use pt_core::{Encode, Limits, Memory};
-use pt_rebuild::{Graph, NewRoot, Plan, PlanError, Proof, Rebuilt, VerifyError, verify};
+use pt_rebuild::{Arena, Graph, NewRoot, Plan, PlanError, Proof, Rebuilt, VerifyError, verify};
 
 use super::compare::segments;
 use crate::generate::Case;
@@ -17,34 +20,17 @@ use crate::naive::{Physical, Refusal, Sides, Tables, Terms, Went, faithful, refu
 use known::Known;
 use memory::{Grown, Read};
 
-pub use flips::{count_bits, flips};
+pub use failures::check_failures;
+pub use flips::{Flip, flip, table_bits};
+pub use random::rebuilding;
+pub use sizes::{check_maximal, resizing};
 pub use way::{Placing, Way};
 
 /// Rebuilds a case in one way: it is refused if and only if the oracle has a reason, or what came of it is right. None
 /// where it was refused.
 pub fn check_way<F: Encode<Rights: Hash>>(case: &Case, format: &F, way: &Way) -> Option<Rebuilt> {
-    let memory = segments(&case.memory);
     let old = Known::new(case);
-    let range = case.range.0..=case.range.1;
-    let graph = Graph::read(format.clone(), &memory, &case.roots, range, Limits::NONE);
-    let graph = graph.expect("there is no limit, and nothing changes");
-    assert_eq!((graph.tables(), graph.spaces()), (old.tables, old.roots.len()));
-
-    let (mut arena, mut puts) = (way.arena(&case.mode, &old), Vec::new());
-    let planned = way
-        .place(&old, &memory, &mut arena, &mut puts, |placement| Plan::new(graph, way.options(), placement));
-    let reasons = refusals(&case.mode, &case.memory, old.roots, case.range, (way.live, way.faults), &puts);
-    let plan = match planned {
-        Ok(plan) => plan,
-        Err(error) => {
-            assert!(is_refused(way, &reasons, &error, &old), "{way:?}: {error:?}, but {reasons:x?}");
-            return None;
-        }
-    };
-    if way.is_plain() {
-        assert_eq!(reasons, [], "{way:?} is planned all the same");
-        assert_eq!((plan.old_tables(), plan.new_tables()), (old.tables, old.tables), "{way:?}");
-    }
+    let (plan, mut arena) = plan(case, format, way, &old)?;
     let (tables, requests) = (plan.new_tables(), plan.requests().count());
     let rebuilt = match plan.reserve(&mut arena) {
         Ok(rebuilt) => rebuilt,
@@ -55,6 +41,38 @@ pub fn check_way<F: Encode<Rights: Hash>>(case: &Case, format: &F, way: &Way) ->
     assert_eq!(rebuilt.tables().len(), tables);
     check_rebuilt(case, format, way, &old, &rebuilt);
     Some(rebuilt)
+}
+
+/// The plan, and what is free for its tables; none where it was rightly refused.
+fn plan<F: Encode<Rights: Hash>>(
+    case: &Case,
+    format: &F,
+    way: &Way,
+    old: &Known<'_>,
+) -> Option<(Plan<F>, Arena)> {
+    let memory = segments(&case.memory);
+    let range = case.range.0..=case.range.1;
+    let graph = Graph::read(format.clone(), &memory, &case.roots, range, Limits::NONE);
+    let graph = graph.expect("there is no limit, and nothing changes");
+    assert_eq!((graph.tables(), graph.spaces()), (old.tables, old.roots.len()));
+
+    let (mut arena, mut puts) = (way.arena(&case.mode, old), Vec::new());
+    let planned = way
+        .place(old, &memory, &mut arena, &mut puts, |placement| Plan::new(graph, way.options(), placement));
+    let reasons = refusals(&case.mode, &case.memory, old.roots, case.range, (way.live, way.faults), &puts);
+    match planned {
+        Ok(plan) => {
+            if way.is_plain() {
+                assert_eq!(reasons, [], "{way:?} is planned all the same");
+                assert_eq!((plan.old_tables(), plan.new_tables()), (old.tables, old.tables), "{way:?}");
+            }
+            Some((plan, arena))
+        }
+        Err(error) => {
+            assert!(is_refused(way, &reasons, &error, old), "{way:?}: {error:?}, but {reasons:x?}");
+            None
+        }
+    }
 }
 
 /// That what was rebuilt is faithful, in the oracle's eyes and in those of `verify`.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::Slot;
 use super::mode::{free_bits, ignored_bits, page_mask};
-use crate::naive::Mode;
+use crate::naive::{Meaning, Mode, decode};
 
 /// A choice of what stands in a slot, or from that slot on.
 #[derive(Clone, Debug)]
@@ -193,4 +193,20 @@ pub(crate) fn hold(mode: &Mode, size: u64, address: u64) -> u64 {
     } else {
         address
     }
+}
+
+/// The entry of a page with these attributes (in the layout of level 1), put together as the manual draws it; none where the level has no such page.
+pub(crate) fn compose(mode: &Mode, number: u8, page: u64, attributes: u64) -> Option<u64> {
+    let size = mode.entry_span(number);
+    let (mark, pat) = match mode {
+        _ if number == 1 => (0, 0),
+        Mode::Toy => (1 << 3, 0),
+        _ => (1 << 7, 1 << 12),
+    };
+    let width = if mode.entry_bytes() == 4 { u64::from(u32::MAX) } else { u64::MAX };
+    let moved = if pat != 0 && attributes & mark != 0 { pat } else { 0 };
+    // The address, P and the mark are none of the attributes, and bit 12 is not where PAT comes from.
+    let rest = attributes & width & !(hold(mode, size, page_mask(mode, size)) | mark | pat | 1);
+    let raw = hold(mode, size, page) | rest | moved | mark | 1;
+    matches!(decode(mode, number, raw), Meaning::Leaf(_)).then_some(raw)
 }

@@ -188,7 +188,8 @@ impl<'a> Found<'a> {
         // A page that the range cuts is met whole. Of the small ones instead of it, only those in range are.
         let (mut leaves, mut others) = (old.leaves.clone(), new.leaves.clone());
         if let Some(places) = self.mode.places(range.0, range.1).filter(|_| sizes) {
-            (leaves, others) = (pieces::clip(&leaves, places), pieces::clip(&others, places));
+            (leaves, others) =
+                (pieces::clip(&leaves, &others, places), pieces::clip(&others, &leaves, places));
         }
         if let Some(went) = self.terms.went {
             leaves = pieces::cut(&leaves, went, sizes)?;

@@ -35,11 +35,16 @@ impl Piece {
     }
 }
 
-/// What of the pages is in a range of places, in whole pages of the smallest size.
-pub(super) fn clip(pages: &[Piece], (first, last): (u64, u64)) -> Vec<Piece> {
+/// What of the pages is in a range of places, in whole pages of the smallest size; a page that the other side has, too,
+/// is left whole.
+pub(super) fn clip(pages: &[Piece], others: &[Piece], (first, last): (u64, u64)) -> Vec<Piece> {
     let (first, end) = (first & !0xfff, (last | 0xfff) + 1);
     let clipped = pages.iter().filter_map(|page| {
         let mut page = *page;
+        let inside = first <= page.place && page.place + page.len <= end;
+        if inside || others.iter().any(|other| (other.place, other.level) == (page.place, page.level)) {
+            return Some(page);
+        }
         if page.place < first {
             page = page.split(first - page.place)?;
         }
