@@ -157,7 +157,8 @@ impl<'a, S: AsRef<[Segment<'a>]>> Memory for Segments<'a, S> {
 
     fn next_readable(&self, address: u64) -> Option<u64> {
         // Pieces whose bytes, if they hold any, all lie before the address.
-        let is_past = |piece: &Segment<'_>| address.checked_sub(piece.start) >= Some(piece.bytes.len() as u64);
+        let is_past =
+            |piece: &Segment<'_>| address.checked_sub(piece.start) >= Some(piece.bytes.len() as u64);
         let pieces = self.pieces();
         let rest = &pieces[pieces.partition_point(is_past)..];
         rest.iter().find(|piece| !piece.bytes.is_empty()).map(|piece| piece.start.max(address))
