@@ -9,6 +9,9 @@ mod intervals;
 mod judge;
 mod whole;
 
+use alloc::format;
+use alloc::string::String;
+use core::cell::Cell;
 use core::hash::Hash;
 use core::ops::RangeInclusive;
 
@@ -107,7 +110,7 @@ pub enum Mismatch<R: core::fmt::Debug> {
         known: u64,
     },
     /// A table that one side has and the other has not.
-    #[error("{va:#x}: a table of level {level} is at {old:x?} on one side and {new:x?} on the other")]
+    #[error("{va:#x}: table {:#x} (level {level}) is {}", new.or(*old).unwrap_or(0), if new.is_some() { "new" } else { "gone" })]
     Table {
         /// The virtual address.
         va: u64,
@@ -187,11 +190,20 @@ pub enum Mismatch<R: core::fmt::Debug> {
 #[non_exhaustive]
 pub enum VerifyError<R: core::fmt::Debug> {
     /// The first difference.
-    #[error(transparent)]
-    Mismatch(Mismatch<R>),
+    #[error("{}{mismatch}", of_space(space.as_ref()))]
+    Mismatch {
+        /// The pair of roots below which it was met; none where it is one of all spaces together.
+        space: Option<NewRoot>,
+        /// What differs.
+        mismatch: Mismatch<R>,
+    },
     /// The limit of tables was reached.
     #[error(transparent)]
     Limit(#[from] CompareLimit),
+}
+
+fn of_space(space: Option<&NewRoot>) -> String {
+    space.map_or_else(String::new, |space| format!("space {:#x}, now {:#x}: ", space.old, space.new))
 }
 
 /// Proves that new spaces are the old ones: for every pair of roots and every virtual address in range the same presence,
@@ -215,11 +227,14 @@ where
     N: Memory + ?Sized,
 {
     let scope = Scope { range: proof.range.clone(), same_memory: false, limit: proof.limit };
-    let mut findings = Findings::new(format, proof);
-    let pairs = roots.iter().map(|root| (root.old, root.new));
+    let space = Cell::new(None);
+    let mut findings = Findings::new(format, proof, &space);
+    let pairs = roots.iter().inspect(|root| space.set(Some(**root))).map(|root| (root.old, root.new));
     lockstep((format, old), (format, new), pairs, &scope, &mut findings)?;
-    let mut verified = findings.verified().map_err(VerifyError::Mismatch)?;
+    findings.first.map_or(Ok(()), |(space, mismatch)| Err(VerifyError::Mismatch { space, mismatch }))?;
+    let of_all = |mismatch| VerifyError::Mismatch { space: None, mismatch };
+    let mut verified = findings.verified().map_err(of_all)?;
     verified.spaces = roots.len() as u64;
-    bytes::compare(&findings, old, new, &mut verified).map_err(VerifyError::Mismatch)?;
+    bytes::compare(&findings, old, new, &mut verified).map_err(of_all)?;
     Ok(verified)
 }

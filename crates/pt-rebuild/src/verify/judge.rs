@@ -1,5 +1,7 @@
 //! What the descent meets, checked pair by pair.
 
+use core::cell::Cell;
+
 use hashbrown::{HashMap, HashSet};
 use pt_core::raw::LinkRights;
 use pt_core::{Cause, Encode, Geometry, Judge, Level, Link, Mapped, Node, Permissions};
@@ -7,7 +9,7 @@ use pt_core::{Cause, Encode, Geometry, Judge, Level, Link, Mapped, Node, Permiss
 use super::intervals::Intervals;
 use super::{Mismatch, Proof};
 use crate::frames::Span;
-use crate::{Faults, FrameMap};
+use crate::{Faults, FrameMap, NewRoot};
 
 /// What merged frames leave of rights.
 const READ_ONLY: LinkRights = LinkRights { writable: false, executable: true, user_accessible: true };
@@ -32,11 +34,13 @@ pub(super) struct Findings<'a, F: Encode> {
     /// New frames that can be written; those of pages that were made read-only.
     pub(super) writable: Intervals,
     pub(super) narrowed: Intervals,
-    pub(super) first: Option<Mismatch<F::Rights>>,
+    /// The pair of roots that is descended.
+    space: &'a Cell<Option<NewRoot>>,
+    pub(super) first: Option<(Option<NewRoot>, Mismatch<F::Rights>)>,
 }
 
 impl<'a, F: Encode> Findings<'a, F> {
-    pub(super) fn new(format: &'a F, proof: &'a Proof<'a>) -> Self {
+    pub(super) fn new(format: &'a F, proof: &'a Proof<'a>, space: &'a Cell<Option<NewRoot>>) -> Self {
         Self {
             format,
             proof,
@@ -50,12 +54,13 @@ impl<'a, F: Encode> Findings<'a, F> {
             merged: Intervals::default(),
             writable: Intervals::default(),
             narrowed: Intervals::default(),
+            space,
             first: None,
         }
     }
 
     fn note(&mut self, mismatch: Mismatch<F::Rights>) {
-        self.first.get_or_insert(mismatch);
+        self.first.get_or_insert((self.space.get(), mismatch));
     }
 
     /// Notes where an old table has become two, or a new one stands for two.
