@@ -15,6 +15,7 @@ use crate::{Entry, Format, Level, Permissions};
 /// - for every leaf `raw` at `page`, `leaf(level, page, attributes(level, raw))` is `raw`;
 /// - `decode(level, link(level, table)?)` is [`Entry::Table(table)`](crate::Entry::Table), and restricts no right;
 /// - `widen` only ever gives rights, and is the identity where the link does not cap what is asked for;
+/// - `passes` says what `decode` and `widen` say together;
 /// - `narrow` only ever takes rights, below its result no path has one that `most` has not, and it is the identity where
 ///   that was so before;
 /// - `root(with_root(register, root)?)` is `root`, and `with_root(register, root(register))` is `register`.

@@ -114,7 +114,8 @@ pub enum MapError {
         raw: u64,
     },
     /// A table moved, then one that links it, and so on, more often than tables are deep: an embedder moves a table each
-    /// time it is written. What was written stands, and of the links to the table some are still to where it was.
+    /// time it is written. Or a root moved, and is named where it was all the same. What was written stands, and of the
+    /// links to the table some are still to where it was.
     #[error("links to the table that moved from {from:#x} to {to:#x} could not all follow")]
     Adrift {
         /// Where the table was.

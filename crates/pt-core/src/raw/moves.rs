@@ -38,7 +38,7 @@ impl<F: RawFormat, Op: TableOps> Space<'_, F, Op> {
     /// Makes every link to the table that was at `from` lead to where it is.
     #[cold]
     pub(super) fn follow(&mut self, from: u64, moved: TableMoveInfo<Op>) -> Result<(), MapError> {
-        self.follow_roots(from, moved);
+        self.follow_roots(from, moved)?;
         let mut waiting = [(from, moved); MOST_WAITING];
         let mut count = 1;
         while let Some(&(from, moved)) = waiting[..count].last() {
@@ -46,7 +46,7 @@ impl<F: RawFormat, Op: TableOps> Space<'_, F, Op> {
                 None => count -= 1,
                 // Links to the table that moved for that come first: nothing is to write where it was.
                 Some((table, again)) => {
-                    self.follow_roots(table, again);
+                    self.follow_roots(table, again)?;
                     let to = Self::table_moved(moved);
                     *waiting.get_mut(count).ok_or(MapError::Adrift { from, to })? = (table, again);
                     count += 1;
@@ -57,14 +57,17 @@ impl<F: RawFormat, Op: TableOps> Space<'_, F, Op> {
     }
 
     /// Tells of a root that moved, if it is one.
-    fn follow_roots(&mut self, from: u64, moved: TableMoveInfo<Op>) {
+    fn follow_roots(&mut self, from: u64, moved: TableMoveInfo<Op>) -> Result<(), MapError> {
+        let to = Self::table_moved(moved);
         if self.roots().any(|root| root == from) {
             // SAFETY: whoever made `self` promised that this can be called; the new table is the old one, written.
             unsafe { self.op.update_root(Op::from_phys(from), moved) };
         }
         if self.other == Some(from) {
-            self.other = Some(Self::table_moved(moved));
+            self.other = Some(to);
         }
+        // What is there would be written again, and move again, without end.
+        if self.roots().any(|root| root == from) { Err(MapError::Adrift { from, to }) } else { Ok(()) }
     }
 
     /// The tables at all roots that are known, as they are named at the time.

@@ -65,6 +65,10 @@ pub type TableMoveInfo<Op> =
 ///
 /// What no root named leads to is not found: **an embedder whose tables may move names every root whose space can
 /// share tables with the one that is edited.** A page that maps a table's frame is a page, not a link, and stays.
+///
+/// Links are searched for in all tables but page tables, from every root that is named, once for each table that moves.
+/// Without feature `alloc` nothing remembers which tables were searched, and those that are shared are searched again on
+/// every path to them.
 pub trait TableOps: TableReadOps {
     /// [`MayMoveTable`] or [`MayNotMoveTable`].
     type TableMovability: TableMovability<Self::TableAddr>;

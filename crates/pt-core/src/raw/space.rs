@@ -119,13 +119,13 @@ impl<'o, F: RawFormat, Op: TableOps> Space<'o, F, Op> {
         unsafe { self.op.write_entry(entry_addr::<Op>(entry), raw) }
     }
 
-    /// Writes an entry of `table` that is in use. If the table had to move for that, every link to it follows, and the
-    /// answer is true: addresses of tables that were found before may not be theirs any more.
+    /// Writes an entry of `table` that is in use. If the table has to move for that, every link to it follows: addresses
+    /// of tables that were found before may not be theirs any more.
     #[inline(always)]
-    pub(super) fn write(&mut self, table: u64, entry: u64, raw: u64) -> Result<bool, MapError> {
+    pub(super) fn write(&mut self, table: u64, entry: u64, raw: u64) -> Result<(), MapError> {
         match self.store(entry, raw) {
-            None => Ok(false),
-            Some(moved) => self.follow(table, moved).map(|()| true),
+            None => Ok(()),
+            Some(moved) => self.follow(table, moved),
         }
     }
 

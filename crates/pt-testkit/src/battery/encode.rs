@@ -101,6 +101,11 @@ fn existing<F: Encode>(format: &F, what: &What<'_>) {
     let &What { mode, number, raw, other } = what;
     let at = level::<F>(number);
     let meaning = decode(mode, number, raw);
+    let free = match meaning {
+        Meaning::Table(table) => Some(table).filter(|_| format.widen(at, raw, other) == raw),
+        _ => None,
+    };
+    assert_eq!(format.passes(at, raw, other), free, "{what}: on the way to {other:#x}");
     if !matches!(meaning, Meaning::Table(_) | Meaning::Leaf(_)) {
         return;
     }

@@ -3,7 +3,6 @@
 
 #[path = "../formats/mod.rs"]
 mod formats;
-mod links;
 mod model;
 mod moves;
 mod round_trip;
