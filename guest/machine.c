@@ -76,17 +76,18 @@ _Noreturn void trap(const struct trap *trap);
 
 _Noreturn void trap(const struct trap *trap)
 {
-        bool fault = trap->vector == PAGE_FAULT;
-        if (!asking || (!fault && trap->vector != CALL))
+        bool page_fault = trap->vector == PAGE_FAULT;
+        if (!asking)
                 stop("exception %u with error %x at %lx, CR2 %lx", (unsigned)trap->vector, (unsigned)trap->error,
                      (unsigned long)trap->ip, (unsigned long)fault_address());
         outcome = (struct outcome){
-                .faulted = fault,
+                .faulted = trap->vector != CALL,
+                .vector = (uint32_t)trap->vector,
                 .error = (uint32_t)trap->error,
-                .address = fault ? fault_address() : 0,
+                .address = page_fault ? fault_address() : 0,
                 .value = (uint32_t)trap->a,
         };
-        if (fault)
+        if (page_fault)
                 safe_in_handler();
         attempt_ended();
 }

@@ -41,8 +41,9 @@ enum ring { KERNEL_RING, USER_RING };
 
 struct outcome {
         bool faulted;
-        uint32_t error;                 /* The page fault's error code, */
-        uintptr_t address;              /* and CR2. */
+        uint32_t vector;                /* CALL if it did not fault. */
+        uint32_t error;                 /* The exception's error code, */
+        uintptr_t address;              /* and a page fault's CR2. */
         uint32_t value;                 /* What was read. */
 };
 

@@ -3,10 +3,10 @@
 use pt_vcpu::{Machine, Mode, Registers};
 
 /// The modes with tables.
-pub(crate) const MODES: [Mode; 4] = [Mode::TwoLevel, Mode::Pae, Mode::FourLevel, Mode::FiveLevel];
+pub const MODES: [Mode; 4] = [Mode::TwoLevel, Mode::Pae, Mode::FourLevel, Mode::FiveLevel];
 
-/// The machine that Unicorn is: MAXPHYADDR 40, 1 GiB pages, PSE-36, and PDPTEs whose low reserved bits nobody checks.
-pub(crate) fn machine() -> Machine {
+/// The machine that Unicorn and QEMU are: MAXPHYADDR 40, 1 GiB pages, PSE-36, and PDPTEs whose low reserved bits nobody checks.
+pub fn machine() -> Machine {
     Machine { phys_bits: 40, strict_pdpte: false, ..Machine::default() }
 }
 
@@ -27,7 +27,7 @@ const PKRU: [Option<u32>; 7] =
     [None, Some(0), Some(0b0100), Some(0b1000), Some(0b1100), Some(0b0010), Some(0xaaaa_aaa2)];
 
 /// Every state of a mode, with that CR3. States that differ in the ring alone are neighbours.
-pub(crate) fn states(mode: Mode, cr3: u64) -> Vec<Registers> {
+pub fn states(mode: Mode, cr3: u64) -> Vec<Registers> {
     let mut states = Vec::new();
     for pkru in PKRU {
         for bits in 0..64 {
@@ -55,7 +55,7 @@ pub(crate) fn states(mode: Mode, cr3: u64) -> Vec<Registers> {
 }
 
 /// One of them.
-pub(crate) fn any(mode: Mode, cr3: u64) -> Registers {
+pub fn any(mode: Mode, cr3: u64) -> Registers {
     let states = states(mode, cr3);
     states[fastrand::usize(..states.len())]
 }

@@ -6,10 +6,10 @@
 
 mod core;
 mod graph;
-mod machine;
+pub(crate) mod machine;
 mod model;
 mod moved;
-mod program;
+pub(crate) mod program;
 
 use std::path::Path;
 use std::time::Instant;
@@ -28,12 +28,13 @@ use moved::Moved;
 use program::Program;
 
 /// The name of a paging mode, its levels, and the bytes of a word.
-const MODES: [(&str, u32, usize); 4] = [("2level", 2, 4), ("pae", 3, 4), ("4level", 4, 8), ("5level", 5, 8)];
+pub(crate) const MODES: [(&str, u32, usize); 4] =
+    [("2level", 2, 4), ("pae", 3, 4), ("4level", 4, 8), ("5level", 5, 8)];
 
 /// Where the guest is stopped, and after how many times there. The first is where nothing is under way, so that what its
 /// tables hold is known.
 const STOPS: [(&str, usize); 3] = [(BETWEEN_ROUNDS, 3), ("safe_after_edit", 16), ("safe_in_handler", 41)];
-const BETWEEN_ROUNDS: &str = "safe_between_rounds";
+pub(crate) const BETWEEN_ROUNDS: &str = "safe_between_rounds";
 
 /// How many rounds it goes on for.
 const ROUNDS: usize = 5;

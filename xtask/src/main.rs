@@ -69,7 +69,7 @@ const STEPS: [Step; 13] = [
     },
     Step {
         name: "conformance-sample",
-        about: "accesses are judged as Unicorn's MMU does",
+        about: "accesses are judged as Unicorn's MMU does, and as QEMU does for a guest",
         run: conformance::sample,
     },
     Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
@@ -200,13 +200,13 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
-         conformance compares the faults of accesses with those of Unicorn's MMU: all queries, or one in N\n\
+         conformance compares accesses with those of Unicorn's MMU, all queries or one in N, and of a guest in QEMU, N in each mode\n\
          oracle compares `pt`, and what `pt rebuild` makes, with QEMU's own walk of images, or of all guests of the corpus\n\
          dumps reads what makedumpfile and QEMU make of the corpus's guests and of IMAGEs, and has drgn read what is written\n",
         lines(&STEPS),

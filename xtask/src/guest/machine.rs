@@ -34,7 +34,7 @@ impl std::error::Error for Wrong {}
 
 /// A machine in which the guest has been booted.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     qemu: Qemu,
     directory: TempDir,
     /// How many bytes of what the guest printed were asked for.
@@ -43,25 +43,41 @@ pub(super) struct Machine {
 
 impl Machine {
     /// Boots the guest, and stops it before its first round.
-    ///
-    /// The machine has no timer, no interrupts and no disks: nothing of the guest's state is outside its CPU and memory.
     pub(super) fn boot(program: &Program) -> Result<Self> {
+        let memory = format!("memory-backend-ram,id=memory,size={SIZE}M");
+        Self::boot_with(program, SIZE, &memory)
+    }
+
+    /// The same with the bytes of a file as memory, which both can write. It has as many MiB.
+    pub(crate) fn boot_in(program: &Program, file: &Path, size: u64) -> Result<Self> {
+        let file = escaped(file)?;
+        Self::boot_with(
+            program,
+            size,
+            &format!("memory-backend-file,id=memory,size={size}M,mem-path={file},share=on"),
+        )
+    }
+
+    /// The machine has no timer, no interrupts and no disks: nothing of the guest's state is outside its CPU and memory.
+    fn boot_with(program: &Program, size: u64, memory: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let console = format!("file,id=console,path={}", escaped(&directory.path().join("console"))?);
-        let machine = "microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=off";
+        let machine = "microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=off,memory-backend=memory";
         let kernel = program.path.to_str().context("a path that is not Unicode")?;
-        let size = format!("{SIZE}M");
+        let size = format!("{size}M");
         let of_machine = ["-machine", machine, "-cpu", "max", "-m", &size, "-no-reboot", "-kernel", kernel];
+        let of_memory = ["-object", memory];
         let of_console = ["-chardev", &console, "-device", "isa-debugcon,chardev=console"];
         let of_end = ["-device", "isa-debug-exit,iobase=0xf4"];
-        let qemu = Qemu::start(of_machine.iter().chain(&of_console).chain(&of_end))?;
+        let of_devices = of_console.iter().chain(&of_end);
+        let qemu = Qemu::start(of_machine.iter().chain(&of_memory).chain(of_devices))?;
         let mut machine = Self { qemu, directory, heard: 0 };
         machine.run_to(program.symbol("safe_between_rounds")?, 1).context("the guest does not boot")?;
         Ok(machine)
     }
 
     /// Lets the guest come to an address, as many times.
-    pub(super) fn run_to(&mut self, address: u64, times: usize) -> Result<()> {
+    pub(crate) fn run_to(&mut self, address: u64, times: usize) -> Result<()> {
         let done = (0..times).try_for_each(|_| self.qemu.gdb.run_to(address));
         done.or_else(|error| {
             let wrong = self.heard()?.into_iter().find(|line| line.starts_with("wrong: "));

@@ -33,14 +33,14 @@ const FLAGS: [&str; 14] = [
 
 /// The compiled guest.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     pub(super) path: PathBuf,
     symbols: BTreeMap<String, u64>,
 }
 
 impl Program {
     /// Compiles the program `name` into a directory.
-    pub(super) fn build(sh: &Shell, name: &str, levels: u32, into: &Path) -> Result<Self> {
+    pub(crate) fn build(sh: &Shell, name: &str, levels: u32, into: &Path) -> Result<Self> {
         let compiler = tools::c_compiler(sh)?;
         let width: &[&str] = if levels > 3 { &["-m64", "-mno-red-zone"] } else { &["-m32", "-mregparm=3"] };
         let mut sources = sh.read_dir(SOURCE)?;
@@ -62,7 +62,7 @@ impl Program {
     }
 
     /// The virtual address of a symbol.
-    pub(super) fn symbol(&self, name: &str) -> Result<u64> {
+    pub(crate) fn symbol(&self, name: &str) -> Result<u64> {
         self.symbols.get(name).copied().with_context(|| format!("the guest has no symbol {name}"))
     }
 }

@@ -1,11 +1,18 @@
 //! The enumerations: single bits, rights, pairs of bits, entries of chance, addresses.
 
 use anyhow::Result;
+use pt_conformance::path::{Layout, Path, address, levels, width};
+use pt_conformance::state::{any, states};
 use pt_vcpu::Mode;
 
 use crate::compare::Comparison;
-use crate::path::{Path, address, cr3, levels, width};
-use crate::state::{any, states};
+
+/// The tables, and pages of 4 KiB and larger.
+const LAYOUT: Layout = Layout { tables: 0x1000, pages: [0x8000, 0, 0] };
+
+fn cr3(mode: Mode) -> u64 {
+    LAYOUT.root(mode)
+}
 
 type Part = fn(&mut Comparison, Mode) -> Result<()>;
 
@@ -18,13 +25,19 @@ pub(crate) const ALL: [(&str, Part); 5] = [
     ("addresses", addresses),
 ];
 
+/// Puts a path into both memories.
+fn store(both: &mut Comparison, path: &Path) -> Result<()> {
+    let width = width(path.mode);
+    path.stores().try_for_each(|(at, raw)| both.store(at, &raw.to_le_bytes()[..width]))
+}
+
 /// In every state: the same tables, as far as chance wants them.
 fn in_every_state(both: &mut Comparison, mode: Mode, paths: &[Path]) -> Result<()> {
     for state in states(mode, cr3(mode)) {
         both.enter(&state)?;
         for path in paths {
             if both.wanted() {
-                both.ask_all(address(mode), |both| path.store(both))?;
+                both.ask_all(address(mode), |both| store(both, path))?;
             }
         }
     }
@@ -33,7 +46,7 @@ fn in_every_state(both: &mut Comparison, mode: Mode, paths: &[Path]) -> Result<(
 
 fn single_bits(both: &mut Comparison, mode: Mode) -> Result<()> {
     let mut paths = Vec::new();
-    for path in Path::all(mode) {
+    for path in Path::all(mode, LAYOUT) {
         for place in 0..path.entries.len() {
             paths.extend((0..width(mode) * 8).map(|bit| path.with(place, |raw| raw ^ 1 << bit)));
         }
@@ -47,7 +60,7 @@ fn rights(both: &mut Comparison, mode: Mode) -> Result<()> {
     const RIGHTS: [u64; 3] = [1 << 1, 1 << 2, 1 << 63];
     // Bit 63 of a 4-byte entry does not exist.
     let rights = if mode == Mode::TwoLevel { &RIGHTS[..2] } else { &RIGHTS };
-    let mut paths: Vec<_> = Path::all(mode).collect();
+    let mut paths: Vec<_> = Path::all(mode, LAYOUT).collect();
     for level in 1..=levels(mode) {
         // PDPTEs of PAE have none.
         if mode == Mode::Pae && level == 3 {
@@ -67,7 +80,7 @@ fn rights(both: &mut Comparison, mode: Mode) -> Result<()> {
 
 fn pairs(both: &mut Comparison, mode: Mode) -> Result<()> {
     let bits = width(mode) * 8;
-    for path in Path::all(mode) {
+    for path in Path::all(mode, LAYOUT) {
         let places = path.entries.len() * bits;
         let flip = |path: &Path, place: usize| path.with(place / bits, |raw| raw ^ 1 << (place % bits));
         for first in 0..places {
@@ -76,7 +89,7 @@ fn pairs(both: &mut Comparison, mode: Mode) -> Result<()> {
             for second in first + 1..places {
                 if both.wanted() {
                     let flipped = flip(&flipped, second);
-                    both.ask_all(address(mode), |both| flipped.store(both))?;
+                    both.ask_all(address(mode), |both| store(both, &flipped))?;
                 }
             }
         }
@@ -88,23 +101,14 @@ fn pairs(both: &mut Comparison, mode: Mode) -> Result<()> {
 fn entries(both: &mut Comparison, mode: Mode) -> Result<()> {
     const STATES: u32 = 10_000;
     const EACH: u32 = 100;
-    let bits = width(mode) as u32 * 8;
+    let all: Vec<_> = Path::all(mode, LAYOUT).collect();
     for _ in 0..STATES {
         both.enter(&any(mode, cr3(mode)))?;
         for _ in 0..EACH {
-            if !both.wanted() {
-                continue;
+            if both.wanted() {
+                let path = all[fastrand::usize(..all.len())].spoiled();
+                both.ask_all(address(mode), |both| store(both, &path))?;
             }
-            let all: Vec<_> = Path::all(mode).collect();
-            let mut path = all[fastrand::usize(..all.len())].clone();
-            for place in 0..path.entries.len() {
-                for _ in 0..fastrand::u32(..6).saturating_sub(1) {
-                    // Address bits lead away, flags decide.
-                    let bit = if fastrand::bool() { fastrand::u32(..9) } else { fastrand::u32(..bits) };
-                    path = path.with(place, |raw| raw ^ 1 << bit);
-                }
-            }
-            both.ask_all(address(mode), |both| path.store(both))?;
         }
     }
     Ok(())
@@ -122,8 +126,8 @@ fn addresses(both: &mut Comparison, mode: Mode) -> Result<()> {
         // Without SMEP, SMAP and keys, everything that is canonical is permitted.
         let state = states(mode, cr3(mode)).into_iter().find(|state| state.cpl == ring);
         both.enter(&state.expect("both rings are tried"))?;
-        let path = Path::to(mode, 1);
-        path.store(both)?;
+        let path = Path::to(mode, 1, LAYOUT);
+        store(both, &path)?;
         let root = *path.entries.last().expect("a path has a root");
         let slots: Vec<u8> = (0..512).flat_map(|_| root.to_le_bytes()).collect();
         both.store(cr3(mode), &slots)?;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use pt_conformance::state::machine;
 use pt_core::{Memory, MemoryMut, Step};
 use pt_vcpu::{Access, AccessKind, Fault, Marking, Mode, Registers, Vcpu};
 
-use crate::state::machine;
 use crate::witness::{Answer, MEMORY, UNTOUCHED, Witness};
 
 const ACCESSED: u64 = 1 << 5;

@@ -15,9 +15,7 @@
 
 mod compare;
 mod parts;
-mod path;
 mod random;
-mod state;
 mod witness;
 
 use std::process::ExitCode;
@@ -26,6 +24,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use compare::Comparison;
+use pt_conformance::state;
 
 /// How much of the enumerations is asked, and where chance begins.
 struct Options {
@@ -46,9 +45,7 @@ impl Options {
                 "--one-in" if number > 0 => options.one_in = u32::try_from(number)?,
                 "--seed" => options.seed = number,
                 "--tables" => options.tables = u32::try_from(number)?,
-                _ => bail!(
-                    "usage: pt-conformance [--one-in N] [--seed N] [--tables N], N of --one-in at least 1"
-                ),
+                _ => bail!("usage: unicorn [--one-in N] [--seed N] [--tables N], N of --one-in at least 1"),
             }
         }
         Ok(options)
@@ -60,7 +57,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("pt-conformance: {error:#}");
+            eprintln!("unicorn: {error:#}");
             ExitCode::from(2)
         }
     }

@@ -1,11 +1,11 @@
 //! Tables of any content, linked anyhow: frames are tables at whatever levels lead to them.
 
 use anyhow::Result;
+use pt_conformance::path::{levels, width};
+use pt_conformance::state::any;
 use pt_vcpu::Mode;
 
 use crate::compare::Comparison;
-use crate::path::{levels, width};
-use crate::state::any;
 
 /// Frames 0 to 14; the last one is no table.
 const FRAMES: u64 = 15;
