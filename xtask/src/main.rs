@@ -125,6 +125,7 @@ fn main() -> ExitCode {
             Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
             Err(error) => return usage(&format!("{error:#}")),
         },
+        ["exhaust", ref rest @ ..] => shell().and_then(|sh| steps::exhaust(&sh, rest)),
         ["roots"] => return usage("roots needs the paths of images"),
         ["roots", ref images @ ..] => absolute(images).and_then(|images| roots::run(&shell()?, &images)),
         ["oracle", ref images @ ..] => absolute(images).and_then(|images| oracle::run(&shell()?, &images)),
@@ -200,11 +201,12 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
+         exhaust tries all graphs of 4 or fewer tables of a toy format from 1 or 2 roots, or a part of them\n\
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
          conformance compares accesses with those of Unicorn's MMU, all queries or one in N, and of a guest in QEMU, N in each mode\n\
          oracle compares `pt`, and what `pt rebuild` makes, with QEMU's own walk of images, or of all guests of the corpus\n\

@@ -64,6 +64,12 @@ pub(crate) fn targets(sh: &Shell) -> Result<()> {
     Ok(())
 }
 
+/// All graphs of a few tables of the toy format: see the example's own description.
+pub(crate) fn exhaust(sh: &Shell, arguments: &[&str]) -> Result<()> {
+    cmd!(sh, "cargo run --release -p pt-testkit --example exhaust -- {arguments...}").run()?;
+    Ok(())
+}
+
 /// Criterion takes `--test` to mean once and unmeasured, and so does the built-in harness.
 pub(crate) fn bench_test(sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo bench -p pt-benches -p pt-vm-memory --benches -- --test").run()?;

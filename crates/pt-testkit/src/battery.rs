@@ -10,6 +10,7 @@
 //!
 //! Each property runs on a number of cases of its own; the environment's `PROPTEST_CASES` replaces all of them.
 
+mod classes;
 mod compare;
 mod counts;
 mod decode;
@@ -28,11 +29,12 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::generate::{Case, Kind, cases};
 
+pub use classes::{Counted, each_class};
 pub use counts::counts;
 pub use decode::{decoding, interesting_bits};
 pub use encode::{encode_laws, encoding, interesting_encoding};
 pub use events::events;
-pub use exhaust::{Shard, check_walk, each_graph, exhaust, page_ranges};
+pub use exhaust::{Shard, check_walk, each_graph, exhaust, page_ranges, scattered};
 pub use expand::expansion;
 pub use limits::limits;
 pub use order::order;

@@ -228,12 +228,28 @@ pub fn graphs(tables: u64, alphabet: &[Slot]) -> impl Iterator<Item = Vec<u8>> {
 
 /// The graph of that number among all [`graphs`].
 pub fn graph(tables: u64, alphabet: &[Slot], mut number: u64) -> Vec<u8> {
-    let mut memory = vec![0; (tables * STEP) as usize];
-    for slot in 0..tables * 2 {
-        let raw = alphabet[(number % alphabet.len() as u64) as usize].raw(slot);
-        number /= alphabet.len() as u64;
-        let at = (slot / 2 * STEP + slot % 2 * 8) as usize;
-        memory[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+    let slots: Vec<Slot> = (0..tables * 2)
+        .map(|_| {
+            let slot = alphabet[(number % alphabet.len() as u64) as usize];
+            number /= alphabet.len() as u64;
+            slot
+        })
+        .collect();
+    lay_out(&slots, &(0..tables).collect::<Vec<_>>())
+}
+
+/// Tables with these slots, two each, as memory from address 0 on; `names` says which table is the how manieth there.
+pub fn lay_out(slots: &[Slot], names: &[u64]) -> Vec<u8> {
+    let mut memory = vec![0; names.len() * STEP as usize];
+    for (slots, name) in slots.chunks_exact(2).zip(names) {
+        for (&slot, index) in slots.iter().zip(0..) {
+            let slot = match slot {
+                Slot::Link { table, write } => Slot::Link { table: names[table as usize], write },
+                other => other,
+            };
+            let at = (name * STEP + index * 8) as usize;
+            memory[at..at + 8].copy_from_slice(&slot.raw(name * 2 + index).to_le_bytes());
+        }
     }
     memory
 }

@@ -6,7 +6,7 @@
 use pt_rebuild::Pages;
 use pt_testkit::battery::{
     Flip, Placing, Shard, Way, check_commit, check_failures, check_maximal, check_way, each_graph, flip,
-    page_ranges, table_bits,
+    page_ranges, scattered, table_bits,
 };
 use pt_testkit::generate::Case;
 use pt_testkit::naive::{Frames, Mode};
@@ -16,15 +16,6 @@ const PLACINGS: [Placing; 4] = [Placing::Keep, Placing::Shift(0x2_0000), Placing
 
 /// One in so many graphs where arithmetic is checked and slow.
 const SHARE: u64 = if cfg!(debug_assertions) { 61 } else { 1 };
-
-/// Numbers that look as if they were random, from one number.
-fn scattered(number: u64) -> impl FnMut(usize) -> usize {
-    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    move |below| {
-        state = (state ^ state >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        (state >> 33) as usize % below
-    }
-}
 
 /// Rebuilds each graph of the shard in one of the ways, from one or two roots, in a range, and flips a bit of it. Returns how
 /// many graphs there were, how many of them were rebuilt, and how many of the bits changed nothing that matters.

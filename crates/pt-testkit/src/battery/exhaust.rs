@@ -1,6 +1,6 @@
 //! Small-scope exhaustion: the engine on *every* graph of a few toy tables.
 
-use pt_core::{Leaves, Limits, Walk};
+use pt_core::{Leaves, Limits, Memory, Walk};
 
 use super::compare::{assert_same, events, expected, folded, options, segments};
 use super::counts::check_counts;
@@ -22,6 +22,20 @@ pub struct Shard {
 impl Shard {
     /// All of them.
     pub const ALL: Self = Self { which: 0, of: 1 };
+
+    /// Whether a graph of that number is one of them.
+    pub(super) fn has(self, number: u64) -> bool {
+        number % self.of == self.which
+    }
+}
+
+/// Numbers that look as if they were random, from one number: each call gives one below what it is given.
+pub fn scattered(number: u64) -> impl FnMut(usize) -> usize {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    move |below| {
+        state = (state ^ state >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (state >> 33) as usize % below
+    }
 }
 
 /// Lays out every graph of `tables` toy tables with these slots that is in the shard, in frame 0 of `case`, and calls
@@ -33,20 +47,30 @@ pub fn each_graph(
     case: &mut Case,
     mut with: impl FnMut(&mut Case, u64),
 ) -> u64 {
-    case.memory.add(0);
     let all = (alphabet.len() as u64).pow(tables as u32 * 2);
     let mut graphs = 0;
     for number in (shard.which..all).step_by(shard.of as usize) {
-        let bytes = graph_of(tables, alphabet, number);
-        for (at, entry) in (0..).step_by(8).zip(bytes.chunks_exact(8)) {
-            case.memory.write(at, 8, u64::from_le_bytes(entry.try_into().expect("chunks of 8")));
-        }
-        let told = Told(&mut *case);
-        with(told.0, number);
-        std::mem::forget(told);
+        told(case, &graph_of(tables, alphabet, number), |case| with(case, number));
         graphs += 1;
     }
     graphs
+}
+
+/// Calls `with` with the case once these tables are in its frame 0; a panic there is told with the case.
+pub(super) fn told(case: &mut Case, tables: &[u8], with: impl FnOnce(&mut Case)) {
+    case.memory.store(0, tables);
+    let told = Told(&mut *case);
+    with(told.0);
+    std::mem::forget(told);
+}
+
+/// Prints a case if it is dropped, which a panic does.
+struct Told<'a>(&'a mut Case);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        eprintln!("{:?}", self.0);
+    }
 }
 
 /// Walks every graph of `tables` tables with these slots, from these roots in each of these ranges: see [`check_walk`].
@@ -82,7 +106,13 @@ pub fn page_ranges() -> Vec<(u64, u64)> {
 
 /// Events, order, expansion, counts and the walk of one root are what the oracle says.
 pub fn check_walk(case: &Case) {
-    let memory = &segments(&case.memory);
+    match case.memory.dense() {
+        Some(dense) => check_walk_of(case, dense.as_slice()),
+        None => check_walk_of(case, &segments(&case.memory)),
+    }
+}
+
+fn check_walk_of<M: Memory + ?Sized>(case: &Case, memory: &M) {
     let oracle = graph(&case.mode, &case.memory, &case.roots, case.range, Repeated::Alias);
     let whole = options(case, Leaves::Each, true);
     let engine = events(Walk::new(Toy, memory, &case.roots, whole.clone()));
@@ -95,13 +125,4 @@ pub fn check_walk(case: &Case) {
     assert_same(&engine, &expected(case, &oracle, &runs), "runs");
     let single = Walk::single(Toy, memory, case.roots[0], whole, Limits::NONE);
     assert_same(&events(single), &flat(&case.mode, &case.memory, case.roots[0], case.range), "single");
-}
-
-/// Prints a case if it is dropped, which a panic does.
-struct Told<'a>(&'a mut Case);
-
-impl Drop for Told<'_> {
-    fn drop(&mut self) {
-        eprintln!("{:?}", self.0);
-    }
 }

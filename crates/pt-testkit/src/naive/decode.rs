@@ -24,8 +24,10 @@ pub fn decode(mode: &Mode, level: u8, raw: u64) -> Meaning {
         return Meaning::Absent;
     }
     let mut malformed = 0;
-    for position in 0..64 {
-        if bit(raw, position) && !bit(ignored(mode), position) && is_reserved(mode, level, raw, position) {
+    let set = std::iter::successors(Some(raw), |rest| Some(rest & rest.wrapping_sub(1)))
+        .take_while(|rest| *rest != 0);
+    for position in set.map(u64::trailing_zeros) {
+        if !bit(ignored(mode), position) && is_reserved(mode, level, raw, position) {
             malformed += 1 << position;
         }
     }
