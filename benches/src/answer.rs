@@ -1,7 +1,7 @@
 //! What a walker found, as a count and a hash: by this it is checked before it is timed.
 
 use pt_amd64::FourLevel;
-use pt_core::raw::{BasicMapping, MappingKind};
+use pt_core::raw::MappingKind;
 use pt_core::{Event, Geometry, LimitReached, Permissions};
 use pt_x86::Rights;
 
@@ -65,17 +65,9 @@ pub fn pages_of_events(
     });
     leaves.flat_map(|leaf| {
         let (len, rights) = (FourLevel::entry_span(leaf.level), leaf.rights);
-        let kind = MappingKind::Basic(BasicMapping {
-            readable: rights.readable(),
-            writable: rights.writable(),
-            executable: rights.executable(),
-        });
-        (0..u64::from(leaf.pages)).map(move |page| Seen::Page {
-            phys_base: leaf.pa + page * len,
-            virt_base: leaf.va + page * len,
-            len,
-            kind: Some(kind),
-            user_accessible: None,
+        (0..u64::from(leaf.pages)).map(move |page| {
+            let (va, pa) = (leaf.va + page * len, leaf.pa + page * len);
+            Seen::page(va, pa, len, rights.writable(), rights.executable())
         })
     })
 }

@@ -55,8 +55,8 @@ pub struct Builder<'m, const WIDTH: usize> {
 
 impl<'m, const WIDTH: usize> Builder<'m, WIDTH> {
     fn new(memory: &'m mut PhysicalMemory, root: u64) -> Self {
-        let PhysicalMemory { bytes, free } = memory;
-        let bytes = Cell::from_mut(&mut bytes[..]).as_slice_of_cells();
+        let (bytes, free) = memory.bytes_and_free_mut();
+        let bytes = Cell::from_mut(bytes).as_slice_of_cells();
         Self { bytes, last: bytes.len() - WIDTH, free: Cell::from_mut(free), root }
     }
 
@@ -83,7 +83,10 @@ impl<'m, const WIDTH: usize> Builder<'m, WIDTH> {
     #[inline(always)]
     fn allocate(&self) -> Option<u64> {
         let at = self.free.get() * PAGE;
-        self.bytes.get(at..at + PAGE)?;
+        let table = self.bytes.get(at..at + PAGE)?;
+        let first: *mut u8 = table.as_ptr().cast_mut().cast();
+        // SAFETY: `table` are the page's cells, into which nobody else has a reference, and cells can be written.
+        unsafe { first.write_bytes(0, PAGE) };
         self.free.set(self.free.get() + 1);
         Some(at as u64)
     }

@@ -1,12 +1,15 @@
 //! The tables that are measured: made by rule, the same in every run.
 //!
-//! A scene holds tables only. Its pages lie above all of them, where nothing is read.
+//! A scene holds tables only, from page 1 on: some peers take address 0 for none. Its pages lie above all of them, where
+//! nothing is read.
 
 use crate::PhysicalMemory;
 use crate::memory::PAGE;
 
 /// How many page tables 1 GiB of 4 KiB pages needs on amd64.
 pub const GIB: usize = 512;
+/// How many the shared half of [`Scene::sharing`] has: 4 GiB.
+pub const KERNEL: usize = 4 * GIB;
 
 /// Present, writable, accessed.
 const LINK: u64 = 0b10_0011;
@@ -17,7 +20,7 @@ const LARGE: u64 = 1 << 7;
 /// Present, writable, user, accessed, dirty.
 const DATA_I686: u32 = 0b110_0111;
 /// Where the pages start: above all tables, and below what 32-bit entries can address.
-const PAGES: u64 = 1 << 30;
+const PAGES: u64 = 1 << 31;
 
 /// What the entries of a scene's leaf tables are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,20 +83,20 @@ impl Scene {
     /// One amd64 space whose lower half holds `leaf_tables` full of `pattern`, from address 0 on.
     pub fn one(pattern: Pattern, leaf_tables: usize) -> Self {
         let above = leaf_tables.div_ceil(512) + usize::from(pattern != Pattern::Large) + 1;
-        let mut memory = PhysicalMemory::new(leaf_tables + above);
+        let mut memory = empty(leaf_tables + above);
         let top = half(&mut memory, pattern, 0, leaf_tables);
         let root = memory.allocate();
         memory.set_amd64(root, 0, top | LINK);
         Self { memory, roots: vec![root] }
     }
 
-    /// So many amd64 spaces that share an upper half of 1 GiB in 4 KiB pages, and have in their lower halves `private`
+    /// So many amd64 spaces that share an upper half of 4 GiB in 4 KiB pages, and have in their lower halves `private`
     /// tables of their own each, the root included.
     pub fn sharing(pattern: Pattern, roots: usize, private: usize) -> Self {
-        let mut memory = PhysicalMemory::new(GIB + 2 + roots * private);
-        let kernel = half(&mut memory, pattern, 0, GIB);
+        let mut memory = empty(KERNEL + KERNEL / 512 + 1 + roots * private);
+        let kernel = half(&mut memory, pattern, 0, KERNEL);
         let spaces = (0..roots).map(|space| {
-            let own = half(&mut memory, pattern, GIB + space * private, private - 3);
+            let own = half(&mut memory, pattern, KERNEL + space * private, private - 3);
             let root = memory.allocate();
             memory.set_amd64(root, 0, own | LINK);
             memory.set_amd64(root, 256, kernel | LINK);
@@ -105,7 +108,7 @@ impl Scene {
     /// The same in 2-level paging: the last GiB is shared.
     pub fn sharing_i686(pattern: Pattern, roots: usize, private: usize) -> Self {
         const KERNEL: usize = 256;
-        let mut memory = PhysicalMemory::new(KERNEL + roots * private);
+        let mut memory = empty(KERNEL + roots * private);
         let tables = |memory: &mut PhysicalMemory, count| -> Vec<u64> {
             (0..count).map(|_| leaf_table_i686(memory, pattern)).collect()
         };
@@ -121,10 +124,22 @@ impl Scene {
         Self { roots: spaces.collect(), memory }
     }
 
+    /// The bytes of all tables, and nothing else: what the floor reads.
+    pub fn bytes_of_tables(&self) -> &[u8] {
+        &self.memory.bytes()[PAGE..]
+    }
+
     /// How many tables there are, all different.
     pub fn tables(&self) -> u64 {
-        (self.memory.bytes().len() / PAGE) as u64
+        (self.bytes_of_tables().len() / PAGE) as u64
     }
+}
+
+/// Memory for so many tables, behind a page that stays empty.
+fn empty(tables: usize) -> PhysicalMemory {
+    let mut memory = PhysicalMemory::new(1 + tables);
+    memory.allocate();
+    memory
 }
 
 /// The PDPT above so many leaf tables, whose pages are numbered from that of the table `first` on.

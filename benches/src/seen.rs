@@ -36,6 +36,12 @@ pub enum Seen {
 }
 
 impl Seen {
+    /// A page of a walker that says nothing of user mode.
+    pub const fn page(virt_base: u64, phys_base: u64, len: u64, writable: bool, executable: bool) -> Self {
+        let kind = MappingKind::Basic(BasicMapping { readable: true, writable, executable });
+        Self::Page { phys_base, virt_base, len, kind: Some(kind), user_accessible: None }
+    }
+
     /// The same without a word on user mode, to be compared with 0.18, which has none.
     pub const fn without_user(mut self) -> Self {
         if let Self::Page { user_accessible, .. } = &mut self {

@@ -1,7 +1,7 @@
 //! Programs of this repository as users have them: built optimised, run as processes.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -22,6 +22,16 @@ impl Built {
     /// Builds an example of a crate.
     pub(crate) fn example(sh: &Shell, package: &str, name: &str) -> Result<Self> {
         Self::build(sh, &["-p", package, "--example", name], name)
+    }
+
+    /// Builds a binary of a package that has several.
+    pub(crate) fn binary(sh: &Shell, package: &str, name: &str) -> Result<Self> {
+        Self::build(sh, &["-p", package, "--bin", name], name)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn build(sh: &Shell, what: &[&str], name: &str) -> Result<Self> {

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod built;
 mod conformance;
 mod decoded;
@@ -113,6 +114,10 @@ fn main() -> ExitCode {
             }),
             Err(error) => return usage(&format!("{error:#}")),
         },
+        ["bench", ref rest @ ..] => match bench::Bench::parse(rest) {
+            Ok(bench) => shell().and_then(|sh| bench.run(&sh)),
+            Err(error) => return usage(&format!("{error:#}")),
+        },
         ["fuzz", ref rest @ ..] => match fuzz::Campaign::parse(rest) {
             Ok(campaign) => shell().and_then(|sh| campaign.run(&sh)),
             Err(error) => return usage(&format!("{error:#}")),
@@ -201,10 +206,11 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
+         bench measures everything and writes docs/performance.md, or compares (records) instructions of the hot loops\n\
          fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
          exhaust tries all graphs of 4 or fewer tables of a toy format from 1 or 2 roots, or a part of them\n\
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\

@@ -72,7 +72,7 @@ pub(crate) fn exhaust(sh: &Shell, arguments: &[&str]) -> Result<()> {
 
 /// Criterion takes `--test` to mean once and unmeasured, and so does the built-in harness.
 pub(crate) fn bench_test(sh: &Shell) -> Result<()> {
-    cmd!(sh, "cargo bench -p pt-benches -p pt-vm-memory --benches -- --test").run()?;
+    cmd!(sh, "cargo bench -p pt-benches --benches -- --test").run()?;
     Ok(())
 }
 

@@ -54,6 +54,14 @@ pub(crate) fn makedumpfile(sh: &Shell) -> Result<PathBuf> {
     Ok("makedumpfile".into())
 }
 
+/// The program `valgrind`, from Debian's packages where `apt-get` is there to install it.
+pub(crate) fn valgrind(sh: &Shell) -> Result<()> {
+    if answers(sh, &["valgrind", "--version"]) {
+        return Ok(());
+    }
+    install_debian(sh, "valgrind").context("`valgrind` is missing and could not be installed")
+}
+
 /// What a kernel module is built and taken apart with, from Debian's packages where `apt-get` is there to install it.
 pub(crate) fn kernel_modules(sh: &Shell) -> Result<()> {
     for (program, package) in [("make", "make"), ("gcc", "gcc"), ("strip", "binutils")] {

@@ -5,13 +5,16 @@
 //! | [`walk`] | one space of 512 leaf tables: events, the raw interface, upstream |
 //! | [`spaces`] | many spaces that share half of their tables |
 //! | [`translate`] | single addresses |
+//! | [`regions`] | the same through `vm-memory` |
+//! | [`bombs`] | tables that are made to never end |
 //!
 //! Every walker's answer is checked before the first is timed, and all fields of what it reports are consumed. With
 //! `-- --test` everything runs once.
 #![allow(unsafe_code)]
 
-mod calls;
+mod bombs;
 mod cpu_time;
+mod regions;
 mod spaces;
 mod translate;
 mod walk;
@@ -32,6 +35,6 @@ fn criterion() -> Criterion<CpuTime> {
 criterion_group! {
     name = reading;
     config = criterion();
-    targets = walk::bench, spaces::bench, translate::bench
+    targets = walk::bench, spaces::bench, translate::bench, regions::bench, bombs::bench
 }
 criterion_main!(reading);

@@ -5,10 +5,11 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput};
+use pt_benches::calls;
+use pt_benches::peers::{generic, memflow, multiarch};
 use pt_benches::{Answer, Copying, Fields, GIB, Pattern, Scene, Seen, fields, pages_of_events, read_once};
 use pt_core::Leaves;
 
-use crate::calls;
 use crate::cpu_time::CpuTime;
 
 /// What `virt_to_phys` is asked for: all that the 4 KiB patterns map.
@@ -19,7 +20,8 @@ pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
         let scene = Scene::one(pattern, GIB);
         let mut group = criterion.benchmark_group(format!("walk-{}", pattern.name()));
         group.throughput(Throughput::Elements(512 * GIB as u64));
-        events(&mut group, &scene);
+        let answer = events(&mut group, &scene);
+        peers(&mut group, &scene, answer);
         // Upstream reads a large page as a table, and ours gives 512 times as many pages here.
         if pattern != Pattern::Large {
             raw(&mut group, &scene);
@@ -28,7 +30,7 @@ pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
     }
 }
 
-fn events(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) {
+fn events(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) -> Answer {
     let (bytes, roots) = (scene.memory.bytes(), &scene.roots[..]);
     let copying = &Copying(bytes);
     let answer: Answer = pages_of_events(calls::walk(bytes, roots, Leaves::Each)).collect();
@@ -36,7 +38,7 @@ fn events(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) {
     assert_eq!(answer, pages_of_events(calls::walk(copying, roots, Leaves::Runs)).collect());
     assert_eq!(answer, pages_of_events(calls::walk(copying, roots, Leaves::Each)).collect());
 
-    group.bench_function("floor", |b| b.iter(|| read_once(black_box(bytes))));
+    group.bench_function("floor", |b| b.iter(|| read_once(black_box(scene.bytes_of_tables()))));
     for (name, leaves) in [("runs", Leaves::Runs), ("fold", Leaves::Each)] {
         group.bench_function(name, |b| {
             b.iter(|| fields::all(calls::walk(black_box(bytes), roots, leaves)));
@@ -54,6 +56,26 @@ fn events(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) {
             sum
         });
     });
+    answer
+}
+
+/// Every leaf of the peers that walk, whose tables are copies of the scene's.
+fn peers(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene, answer: Answer) {
+    let (mut memory, root) = (scene.memory.clone(), scene.roots[0]);
+    let space = multiarch::Space::new(&mut memory, root);
+    assert_eq!(answer, space.seen().into_iter().collect());
+    group.bench_function("page_table_multiarch", |b| b.iter(|| black_box(&space).fields()));
+    drop(space);
+
+    let space = generic::Space::new(&mut memory, root);
+    assert_eq!(answer, space.seen().into_iter().collect());
+    group.bench_function("page-table-generic", |b| b.iter(|| black_box(&space).fields()));
+    drop(space);
+
+    let mut space = memflow::Space::new(scene.memory.bytes(), root);
+    let all = (0, 1 << 39);
+    assert_eq!(answer, space.seen(all).into_iter().collect());
+    group.bench_function("memflow", |b| b.iter(|| space.fields(black_box(std::iter::once(all)))));
 }
 
 fn raw(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) {

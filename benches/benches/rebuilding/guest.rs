@@ -1,4 +1,11 @@
-//! A guest of 256 MiB with 32 processes.
+//! Guests: one of 256 MiB with 32 processes, made up, and the whole images that `PT_BENCH_IMAGES` names.
+
+use std::path::Path;
+
+use pt_core::Memory;
+use pt_image::{Image, OpenOptions};
+use pt_vcpu::{Machine, Paging, Registers, RootsLimits, find_roots, with_format};
+use pt_x86::{ControlRegisters, Cr4, Efer, MAX_PHYS_BITS, Mode};
 
 /// How much memory it has, in bytes.
 const MEMORY: u64 = 256 << 20;
@@ -15,13 +22,60 @@ const DATA: u64 = 1 << 63 | 0x67;
 const DIRECT: u64 = 1 << 63 | 0x1e3;
 
 pub(super) struct Guest {
+    pub(super) name: String,
+    pub(super) paging: Paging,
+    /// From physical address 0 on.
     pub(super) memory: Vec<u8>,
     pub(super) roots: Vec<u64>,
 }
 
 impl Guest {
-    pub(super) fn new() -> Self {
-        let mut guest = Self { memory: vec![0; MEMORY as usize], roots: Vec::new() };
+    pub(super) fn all() -> Vec<Self> {
+        let images = std::env::var_os("PT_BENCH_IMAGES").unwrap_or_default();
+        let images = std::env::split_paths(&images).filter(|path| !path.as_os_str().is_empty());
+        std::iter::once(Self::synthetic()).chain(images.map(|image| Self::of_image(&image))).collect()
+    }
+
+    /// The memory of an image, and all spaces that have the kernel part of a CPU's.
+    fn of_image(path: &Path) -> Self {
+        let image = Image::open(path, &OpenOptions::new()).expect("an image");
+        let cpu = image.cpus().first().expect("the state of a CPU");
+        let mut control = cpu.control_registers();
+        control.efer.set(Efer::NO_EXECUTE_ENABLE, true);
+        let machine = Machine { phys_bits: MAX_PHYS_BITS, strict_pdpte: false, ..Machine::default() };
+        let paging = Paging::of_mode(cpu.mode(), &Registers::from(control), &machine);
+        let ranges = image.content_ranges();
+        let found = with_format!(
+            paging,
+            |format| find_roots(&format, &image, ranges.iter().cloned(), &[cpu.cr3], &RootsLimits::default()),
+            unpaged => panic!("paging is off"),
+        );
+        // Memory proper: what devices have above it is not rebuilt.
+        let first = ranges.iter().take_while(|range| *range.start() < 1 << 31).last().expect("memory");
+        let mut memory = vec![0; *first.end() as usize + 1];
+        for range in ranges.iter().filter(|range| range.end() <= first.end()) {
+            let (from, to) = (*range.start(), *range.end() as usize);
+            image.read(from, &mut memory[from as usize..=to]).expect("what the image says that it has");
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        Self {
+            name: name.split('.').next().unwrap_or(name).to_owned(),
+            paging,
+            memory,
+            roots: found.expect("few roots").iter().map(|root| root.root).collect(),
+        }
+    }
+
+    fn synthetic() -> Self {
+        let mut control = ControlRegisters::default();
+        control.cr4.insert(Cr4::PAGE_SIZE_EXTENSIONS);
+        control.efer.insert(Efer::NO_EXECUTE_ENABLE);
+        let mut guest = Self {
+            name: "synthetic".to_owned(),
+            paging: Paging::of_mode(Mode::FourLevel, &Registers::from(control), &Machine::default()),
+            memory: vec![0; MEMORY as usize],
+            roots: Vec::new(),
+        };
         // No page is like another.
         for (number, page) in guest.memory.chunks_exact_mut(PAGE as usize).enumerate() {
             page[..8].copy_from_slice(&(number as u64).to_le_bytes());

@@ -1,16 +1,18 @@
-//! Writing tables through the raw interface: ours and upstream's, in one run.
+//! Writing tables: ours, its peers and the floor, in one run.
 //!
 //! | module | measures |
 //! |---|---|
-//! | [`map`] | 4 KiB pages, mapped one call each and as a range |
+//! | [`map`] | the raw interface and upstream: 4 KiB pages, mapped one call each and as a range |
+//! | [`range`] | the editor, the peers and the least that it takes: ranges mapped, protected and unmapped |
 //!
-//! Both sides write the same memory through the same accessor. What they built is compared before the first is timed.
+//! What is made is compared before it is timed.
 //! With `-- --test` everything runs once.
 #![allow(unsafe_code)]
 
 #[path = "../reading/cpu_time.rs"]
 mod cpu_time;
 mod map;
+mod range;
 
 use std::time::Duration;
 
@@ -28,6 +30,6 @@ fn criterion() -> Criterion<CpuTime> {
 criterion_group! {
     name = writing;
     config = criterion();
-    targets = map::bench
+    targets = map::bench, range::bench
 }
 criterion_main!(writing);

@@ -1,4 +1,6 @@
 //! 64 MiB of 4 KiB pages: one call per page, or one call; into memory without tables, or over what is mapped.
+//!
+//! Both sides write the same memory through the same accessor.
 
 use std::hint::black_box;
 

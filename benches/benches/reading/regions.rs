@@ -5,13 +5,14 @@
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use pt_amd64::FourLevel;
 use pt_core::{Event, Leaves, Memory, Options, Unreadable, Walk, translate};
 use pt_vm_memory::VmMemory;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
+
+use crate::cpu_time::CpuTime;
 
 const TABLES: u64 = 515;
 const PAGES: u64 = 512 * 512;
@@ -73,17 +74,6 @@ impl Memory for EntryWise<'_> {
     }
 }
 
-/// What a first adapter would be: the whole memory asked for each table.
-struct Direct<'a>(&'a GuestMemoryMmap<()>);
-
-impl Memory for Direct<'_> {
-    type Buffer = [u8; 4096];
-
-    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
-        self.0.read_slice(into, GuestAddress(address)).map_err(|_| Unreadable::Outside)
-    }
-}
-
 /// The pages of the space, and a sum over them.
 fn walk<M: Memory + ?Sized>(memory: &M, root: u64, leaves: Leaves) -> (u64, u64) {
     let options = Options { leaves, ..Options::default() };
@@ -105,51 +95,34 @@ fn translations<M: Memory + ?Sized>(memory: &M, root: u64) -> u64 {
     addresses().map(|va| translate(&format, memory, root, va).unwrap().pa).fold(0, u64::wrapping_add)
 }
 
-fn measure(criterion: &mut Criterion) {
+pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
     for regions in [1, 2, 16] {
         let Scene { ram, slice, root } = &Scene::new(regions);
         let root = *root;
         assert_eq!(ram.num_regions() as u64, regions);
-        let (adapted, direct, entry_wise) = (VmMemory::new(ram), Direct(ram), EntryWise(ram));
-
-        for (name, leaves) in [("walk", Leaves::Each), ("walk-runs", Leaves::Runs)] {
+        let (adapted, entry_wise) = (VmMemory::new(ram), EntryWise(ram));
+        let mut group = criterion.benchmark_group(format!("regions-{regions}"));
+        group.throughput(Throughput::Elements(PAGES));
+        for (name, leaves) in [("fold", Leaves::Each), ("runs", Leaves::Runs)] {
             let expected = walk(slice.as_slice(), root, leaves);
             assert_eq!(expected.0, PAGES);
             assert_eq!(walk(&adapted, root, leaves), expected);
-            assert_eq!(walk(&direct, root, leaves), expected);
             assert_eq!(walk(&entry_wise, root, leaves), expected);
-            let mut group = criterion.benchmark_group(format!("{name}/{regions}"));
-            group.throughput(Throughput::Elements(PAGES));
-            group.bench_function("slice", |bencher| {
-                bencher.iter(|| walk(black_box(slice.as_slice()), root, leaves));
-            });
-            group.bench_function("VmMemory", |bencher| {
-                bencher.iter(|| walk(black_box(&adapted), root, leaves));
-            });
-            group.bench_function("read_slice", |bencher| {
-                bencher.iter(|| walk(black_box(&direct), root, leaves));
-            });
-            group.bench_function("load", |bencher| {
-                bencher.iter(|| walk(black_box(&entry_wise), root, leaves));
+            group.bench_function(name, |b| b.iter(|| walk(black_box(slice.as_slice()), root, leaves)));
+            group
+                .bench_function(format!("{name}-vm"), |b| b.iter(|| walk(black_box(&adapted), root, leaves)));
+            group.bench_function(format!("{name}-load"), |b| {
+                b.iter(|| walk(black_box(&entry_wise), root, leaves));
             });
         }
 
         let expected = translations(slice.as_slice(), root);
         assert_eq!(translations(&adapted, root), expected);
         assert_eq!(translations(&entry_wise, root), expected);
-        let mut group = criterion.benchmark_group(format!("translate/{regions}"));
         group.throughput(Throughput::Elements(4096));
-        group.bench_function("slice", |bencher| {
-            bencher.iter(|| translations(black_box(slice.as_slice()), root));
-        });
-        group.bench_function("VmMemory", |bencher| bencher.iter(|| translations(black_box(&adapted), root)));
-        group.bench_function("load", |bencher| bencher.iter(|| translations(black_box(&entry_wise), root)));
+        group.bench_function("translate", |b| b.iter(|| translations(black_box(slice.as_slice()), root)));
+        group.bench_function("translate-vm", |b| b.iter(|| translations(black_box(&adapted), root)));
+        group.bench_function("translate-load", |b| b.iter(|| translations(black_box(&entry_wise), root)));
+        group.finish();
     }
 }
-
-fn quick() -> Criterion {
-    Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1))
-}
-
-criterion_group! { name = reading; config = quick(); targets = measure }
-criterion_main!(reading);
