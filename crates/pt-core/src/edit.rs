@@ -18,18 +18,21 @@
 mod change;
 mod flush;
 mod pass;
+mod run;
 mod sharing;
+mod size;
 mod tables;
+mod way;
 
-use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use change::Change;
+use change::{Action, Change};
 pub use change::{MapOptions, Protection};
-pub use flush::{Flush, Stale};
+pub use flush::{Flush, Stale, StaleRange, StaleRanges};
 use pass::{Pass, Phase};
 pub use sharing::{Reach, Sharing};
 pub use tables::{BumpTables, TableAllocator, TableRequest};
+use tables::{Needed, Reserved};
 
 use crate::{Encode, Geometry, Level, MemoryMut, Unreadable};
 
@@ -135,8 +138,10 @@ pub enum EditError {
         /// How many there were.
         got: usize,
     },
-    /// Memory that was read could not be written. What was written before stands, and no link leads to a table that was
-    /// not written whole.
+    /// Memory that was read could not be written. What was written before stands: the edit is done for some of its entries
+    /// and not for others, of which each is as it was or as it is to be, and no link leads to a table that was not written
+    /// whole. What is stale is not known, so that everything is to be flushed. Tables that were reserved and not used
+    /// were given back; those that were written, and those that were unlinked, were not.
     #[error("entries at {entry:#x} cannot be written: {why}")]
     Unwritable {
         /// The physical address of the first entry that was to be written.
@@ -286,35 +291,32 @@ impl<'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Editor<'a
     }
 
     fn apply(&mut self, change: Change, first: u64, last: u64) -> Result<Flush, EditError> {
-        let mut plan = Pass::new(self, change, first, last, Phase::Plan { needed: Vec::new() });
-        plan.run()?;
-        let needed = plan.needed();
-        let reserved = self.reserve(&needed)?;
-        let mut commit = Pass::new(self, change, first, last, Phase::Commit { reserved });
-        let done = commit.run();
-        let (flush, unused) = commit.finish();
-        // The plan and the commit see the same tables, so that nothing is left over, unless the commit failed.
-        for (table, request) in unused {
-            self.tables.release(table, &request);
+        if let Some(place) = self.page(&change, first, last) {
+            match change.decide(&self.format, &place) {
+                Ok(Action::Store(stored)) => return self.store(&place, stored),
+                Ok(Action::Keep) => return self.store(&place, place.raw),
+                Ok(Action::Descend(_)) => {}
+                Err(why) => return Err(place.error(&self.format, why)),
+            }
         }
-        done.map(|()| flush)
+        self.plan_and_commit(change, first, last)
     }
 
-    /// As many tables as the plan needs, or none.
-    fn reserve(&mut self, needed: &[TableRequest]) -> Result<Vec<(u64, TableRequest)>, EditError> {
-        let mut reserved = Vec::new();
-        for request in needed {
-            let Some(table) = self.tables.allocate(request) else {
-                let error = EditError::OutOfTables { needed: needed.len(), got: reserved.len() };
-                for (table, request) in reserved {
-                    self.tables.release(table, &request);
-                }
-                return Err(error);
-            };
-            reserved.push((table, *request));
+    /// Does an edit that is about any number of tables and entries.
+    #[inline(never)]
+    fn plan_and_commit(&mut self, change: Change, first: u64, last: u64) -> Result<Flush, EditError> {
+        let start = self.start(&change, first, last);
+        let mut plan = Pass::new(self, change, first, last, Phase::Plan { needed: Needed::default() });
+        plan.run(start)?;
+        let needed = plan.needed();
+        let reserved = Reserved::new(&self.format, self.tables, needed)?;
+        let mut commit = Pass::new(self, change, first, last, Phase::Commit { reserved });
+        let done = commit.run(start);
+        let (flush, unused) = commit.finish();
+        // The plan and the commit see the same tables, so that nothing is left over, unless the commit failed.
+        if let Some(unused) = unused {
+            unused.release(&self.format, self.tables);
         }
-        // Taken from the end, in the order of the plan.
-        reserved.reverse();
-        Ok(reserved)
+        done.map(|()| flush)
     }
 }

@@ -12,6 +12,8 @@ use crate::{Entry, Format, Level, Permissions};
 ///
 /// - `decode(level, leaf(level, page, attributes)?)` is [`Entry::Leaf(page)`](crate::Entry::Leaf), and
 ///   `attributes(level, …)` of it gives back what was put in, less bits that are not attributes;
+/// - where `leaf(level, page, …)` is `raw`, the page `n` sizes further with the same attributes is `raw` plus `n` sizes, for
+///   every `n` below [`contiguous`](Format::contiguous) of it;
 /// - for every leaf `raw` at `page`, `leaf(level, page, attributes(level, raw))` is `raw`;
 /// - `decode(level, link(level, table)?)` is [`Entry::Table(table)`](crate::Entry::Table), and restricts no right;
 /// - `widen` only ever gives rights, and is the identity where the link does not cap what is asked for;

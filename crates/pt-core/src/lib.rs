@@ -87,7 +87,7 @@ pub use count::{Counter, Reached, SpaceCounts, Total};
 #[cfg(feature = "alloc")]
 pub use edit::{
     BumpTables, EditError, Editor, Flush, MapOptions, OnShared, Protection, Reach, Sharing, Stale,
-    TableAllocator, TableRequest,
+    StaleRange, StaleRanges, TableAllocator, TableRequest,
 };
 pub use encode::Encode;
 pub use event::{Absent, Alias, Cause, Event, Fault, Leaf, Link, Space, Table, TableId};

@@ -102,12 +102,22 @@ pub trait Memory {
 /// ```
 pub trait MemoryMut: Memory {
     /// Stores `bytes` at physical `address`. Four or eight of them at a multiple of their number are an entry: a memory
-    /// that others read meanwhile stores those at once.
+    /// that others read meanwhile stores those at once. More of them, in a table that is in use, are entries side by side,
+    /// each of which it stores at once, in any order.
     ///
     /// # Errors
     ///
     /// [`Unreadable`] says why not all of these bytes can be stored. How many were is then open.
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable>;
+
+    /// The `len` bytes at physical `address`, to be changed where they are, if this memory can lend them so. A memory that
+    /// others read meanwhile never does. What it lends it lends in parts, too. `None` says only that it cannot: the caller
+    /// then calls [`write`](MemoryMut::write).
+    #[inline]
+    fn lend_mut(&mut self, address: u64, len: usize) -> Option<&mut [u8]> {
+        let _ = (address, len);
+        None
+    }
 }
 
 /// Why bytes of physical memory cannot be read (or, where they are to be written, written).
@@ -207,17 +217,27 @@ impl Memory for [u8] {
 }
 
 impl MemoryMut for [u8] {
+    #[inline]
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
-        let start = usize::try_from(address).ok();
-        let place = start.and_then(|start| self.get_mut(start..start.checked_add(bytes.len())?));
-        place.ok_or(Unreadable::Outside)?.copy_from_slice(bytes);
+        self.lend_mut(address, bytes.len()).ok_or(Unreadable::Outside)?.copy_from_slice(bytes);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn lend_mut(&mut self, address: u64, len: usize) -> Option<&mut [u8]> {
+        let start = usize::try_from(address).ok()?;
+        self.get_mut(start..start.checked_add(len)?)
     }
 }
 
 impl<M: MemoryMut + ?Sized> MemoryMut for &mut M {
+    #[inline(always)]
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
         (**self).write(address, bytes)
+    }
+    #[inline(always)]
+    fn lend_mut(&mut self, address: u64, len: usize) -> Option<&mut [u8]> {
+        (**self).lend_mut(address, len)
     }
 }
 
@@ -283,7 +303,12 @@ impl Memory for alloc::vec::Vec<u8> {
 
 #[cfg(feature = "alloc")]
 impl MemoryMut for alloc::vec::Vec<u8> {
+    #[inline(always)]
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
         self.as_mut_slice().write(address, bytes)
+    }
+    #[inline(always)]
+    fn lend_mut(&mut self, address: u64, len: usize) -> Option<&mut [u8]> {
+        self.as_mut_slice().lend_mut(address, len)
     }
 }

@@ -1,15 +1,16 @@
 //! Edits against a model: a map from pages to what they map, for all four formats.
 //!
 //! After every operation the space is read back page by page. Whatever fails must leave memory as it was, byte for
-//! byte; so must an allocator that runs out at any point.
+//! byte; so must an allocator that runs out at any point. Memory that lends nothing ends up the same; where it stops taking
+//! writes in the middle, every page is as it was or as it was to be.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use pt_amd64::{FiveLevel, FourLevel};
+use pt_amd64::{Features, FiveLevel, FourLevel};
 use pt_core::{
-    BumpTables, EditError, Editor, Encode, Extents, Geometry, Level, MapOptions, Permissions, Protection,
-    TableAllocator, TableRequest,
+    BumpTables, EditError, Editor, Encode, Extents, Geometry, Level, MapOptions, Memory, MemoryMut,
+    Permissions, Protection, TableAllocator, TableRequest, Unreadable,
 };
 use pt_i686::{Pae, PaeFeatures, TwoLevel};
 use pt_x86::EntryFlags;
@@ -82,6 +83,27 @@ impl TableAllocator for Counted {
     }
 }
 
+/// Memory that lends nothing, and takes so many writes.
+struct Copied {
+    bytes: Vec<u8>,
+    left: usize,
+}
+
+impl Memory for Copied {
+    type Buffer = [u8; 4096];
+
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        self.bytes.read(address, into)
+    }
+}
+
+impl MemoryMut for Copied {
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
+        self.left = self.left.checked_sub(1).ok_or(Unreadable::ReadOnly)?;
+        self.bytes.write(address, bytes)
+    }
+}
+
 /// What the model says of an operation: how it ends, and what is mapped then.
 fn expect(model: &Model, operation: &Operation) -> Result<Model, &'static str> {
     let mut after = model.clone();
@@ -125,7 +147,7 @@ fn mapped<F: Encode>(format: &F, memory: &[u8]) -> Model {
 
 fn apply<F: Encode>(
     format: &F,
-    memory: &mut [u8],
+    memory: &mut (impl MemoryMut + ?Sized),
     tables: &mut Counted,
     operation: &Operation,
     free_empty: bool,
@@ -153,6 +175,7 @@ fn check<F: Encode>(format: &F, operations: &[Operation], free_empty: bool) {
         let before = memory.clone();
         let held = tables.held;
         let expected = expect(&model, operation);
+        let (old, taken) = (model.clone(), tables.clone());
         // With one table less than it takes, nothing may happen: found by trying.
         for left in 0.. {
             let mut few = Counted { left, ..tables.clone() };
@@ -181,6 +204,15 @@ fn check<F: Encode>(format: &F, operations: &[Operation], free_empty: bool) {
             (Ok(()), Err(expected)) => panic!("no error, but {expected}: {operation:?}"),
         }
         assert_eq!(mapped(format, &memory), model, "after {operation:?}");
+        let mut copied = Copied { bytes: before.clone(), left: usize::MAX };
+        let done = apply(format, &mut copied, &mut taken.clone(), operation, free_empty);
+        assert!(copied.bytes == memory, "copied, {done:?}: {operation:?}");
+        if let writes @ 1.. = usize::MAX - copied.left {
+            let copied = Copied { bytes: before, left: writes / 2 };
+            fail_midway(format, copied, (&old, &model), |copied| {
+                apply(format, copied, &mut taken.clone(), operation, free_empty)
+            });
+        }
     }
     if free_empty {
         let everything = Operation::Unmap { page: 0, pages: (F::VA_MASK >> 12).min(0xf_ffff) + 1 };
@@ -188,6 +220,51 @@ fn check<F: Encode>(format: &F, operations: &[Operation], free_empty: bool) {
         assert!(memory[ROOT as usize..][..4096].iter().all(|&byte| byte == 0), "a link is left");
         assert_eq!(tables.held, 0, "tables are left");
     }
+}
+
+/// Has an edit fail after half of its `writes`.
+fn fail_midway<F: Encode>(
+    format: &F,
+    mut copied: Copied,
+    (before, after): (&Model, &Model),
+    edit: impl FnOnce(&mut Copied) -> Result<(), EditError>,
+) {
+    let failed = edit(&mut copied);
+    assert!(matches!(failed, Err(EditError::Unwritable { .. })), "{failed:?} for want of a write");
+    let found = mapped(format, &copied.bytes);
+    for page in before.keys().chain(after.keys()).chain(found.keys()) {
+        let has = found.get(page);
+        assert!(has == before.get(page) || has == after.get(page), "{page:#x} is neither old nor new");
+    }
+}
+
+/// Bits 39:32 of a 4 MiB page's address stand apart from the others, so that entries do not simply count up.
+#[test]
+fn a_run_goes_on_where_the_address_field_ends() {
+    let (mut memory, mut tables) = (vec![0; 0x1_0000], BumpTables::new(0x2000..=0xffff));
+    let format = TwoLevel::default();
+    let mut editor = Editor::new(format, &mut memory, &mut tables, ROOT);
+    editor.map(0..=0x1ff_ffff, 0xff00_0000, WRITABLE, MapOptions::default()).expect("maps").done(&mut tables);
+    let read_only = Protection { clear: WRITABLE, ..Protection::default() };
+    let mut editor = Editor::new(format, &mut memory, &mut tables, ROOT);
+    editor.protect(0..=0x17f_ffff, read_only).expect("protects").done(&mut tables);
+    for page in 0..8_u64 {
+        let found = pt_core::translate(&format, &memory, ROOT, page << 22).expect("is mapped");
+        let (to, writable) = (0xff00_0000 + (page << 22), page > 5);
+        assert_eq!((found.pa, found.rights.writable()), (to, writable), "page {page}");
+    }
+}
+
+#[test]
+fn a_run_ends_where_addresses_do() {
+    let (mut memory, mut tables) = (vec![0; 0x1_0000], BumpTables::new(0x2000..=0xffff));
+    let before = memory.clone();
+    let format = FourLevel::new(Features { phys_bits: 36, ..Features::default() });
+    let mut editor = Editor::new(format, &mut memory, &mut tables, ROOT);
+    let refused =
+        editor.map(0..=0x3fff, (1 << 36) - 0x2000, 0, MapOptions::default()).expect_err("is too high");
+    assert_eq!(refused, EditError::Unencodable { va: 0x2000, pa: 1 << 36, attributes: 0 });
+    assert_eq!(memory, before);
 }
 
 macro_rules! model {

@@ -1,11 +1,9 @@
 //! Edits where tables are shared or links cap rights, and the defects of others that concern editing.
 
-use std::ops::RangeInclusive;
-
 use pt_amd64::FourLevel;
 use pt_core::{
     BumpTables, EditError, Editor, Event, Flush, Geometry, Level, MapOptions, OnShared, Options, Protection,
-    Reach, Sharing, Stale, Walk, translate,
+    Reach, Sharing, Stale, StaleRange, Walk, translate,
 };
 use pt_x86::EntryFlags;
 
@@ -67,6 +65,13 @@ fn at(memory: &[u8], root: u64, va: u64) -> Option<u64> {
     translate(&FourLevel::default(), memory, root, va).ok().map(|found| found.pa)
 }
 
+fn ranges(stale: &Stale) -> &[StaleRange] {
+    match stale {
+        Stale::Ranges(ranges) => ranges,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn reaches_are_found_from_the_walk() {
     let sharing = sharing(&shared());
@@ -97,8 +102,8 @@ fn an_edit_for_all_tells_all_to_flush() {
         assert_eq!(at(&memory, root, slot + 0x1000), None);
         assert_eq!(at(&memory, root, slot + 0x2000), Some(0xc000));
     }
-    let page = |root, va: u64| (root, va + 0x1000..=va + 0x1fff);
-    assert_eq!(stale, Stale::Ranges(vec![page(0x1000, SLOT), page(0x2000, 2 * SLOT), page(0x2000, HIGH)]));
+    let page = |root, va: u64| StaleRange { root, first: va + 0x1000, last: va + 0x1fff };
+    assert_eq!(ranges(&stale), [page(0x1000, SLOT), page(0x2000, 2 * SLOT), page(0x2000, HIGH)]);
 }
 
 #[test]
@@ -114,7 +119,7 @@ fn unsharing_copies_the_path_and_nothing_else() {
     let link = u64::from_le_bytes(memory[0x2010..0x2018].try_into().expect("8 bytes"));
     assert_eq!(link, 0x2_0000 | P | U);
     assert_eq!(at(&memory, 0x2000, 2 * SLOT + 0x20_0000), Some(0x4000_0000));
-    assert_eq!(stale, Stale::Ranges(vec![(0x2000, 2 * SLOT..=3 * SLOT - 1)]));
+    assert_eq!(ranges(&stale), [StaleRange { root: 0x2000, first: 2 * SLOT, last: 3 * SLOT - 1 }]);
 }
 
 #[test]
@@ -154,7 +159,7 @@ fn ranges_that_are_no_pages_are_refused() {
     for range in [
         0x1..=0xfff,
         0..=0x1000,
-        RangeInclusive::new(0x1000, 0xfff),
+        std::ops::RangeInclusive::new(0x1000, 0xfff),
         0x7fff_ffff_f000..=HIGH + 0xfff,
         1 << 47..=(1 << 47) + 0xfff,
     ] {

@@ -71,25 +71,35 @@ pub(super) struct Place {
 }
 
 impl Change {
-    pub(super) fn decide<F: Encode>(&self, format: &F, place: &Place) -> Result<Action, EditError> {
-        let Place { level, va, covered, raw, entry } = *place;
-        let here = F::canonical(va);
+    /// The attributes of a page that the links on the way must let through.
+    #[inline(always)]
+    pub(super) fn asked<F: Encode>(&self) -> u64 {
+        match self {
+            Self::Map { attributes, .. } => *attributes,
+            // The least that the pages will have: what is not granted is not asked of the link.
+            Self::Protect(protection) => F::RESTRICTED & !protection.clear | protection.set,
+            Self::Unmap | Self::Collapse => F::RESTRICTED,
+        }
+    }
+
+    /// What becomes of the entry at a place.
+    ///
+    /// Why not is said in few words, lest the loop over a table's entries carry an error along: [`Place::error`] says the
+    /// rest.
+    #[inline(always)]
+    pub(super) fn decide<F: Encode>(&self, format: &F, place: &Place) -> Result<Action, Refusal> {
+        let Place { level, va, covered, raw, .. } = *place;
         let existing = format.decode(level, raw);
-        if let Entry::Malformed { reserved } = existing {
-            return Err(EditError::Malformed { va: here, level, entry, raw, reserved });
+        if let Entry::Malformed { .. } = existing {
+            return Err(Refusal::Malformed);
         }
         let follow = |attributes, widen: bool| {
             let widened = format.widen(level, raw, attributes);
-            if widened != raw && !widen {
-                return Err(EditError::Capped { va: here, level, entry, raw });
-            }
-            Ok(Action::Descend(widened))
+            if widened != raw && !widen { Err(Refusal::Capped) } else { Ok(Action::Descend(widened)) }
         };
         match (self, existing) {
-            (Self::Map { attributes, options, .. }, Entry::Table(_)) => follow(*attributes, options.widen),
-            (Self::Map { options, .. }, Entry::Leaf(_)) if !options.replace => {
-                Err(EditError::Mapped { va: here, level, entry, raw })
-            }
+            (Self::Map { options, .. }, Entry::Table(_)) => follow(self.asked::<F>(), options.widen),
+            (Self::Map { options, .. }, Entry::Leaf(_)) if !options.replace => Err(Refusal::Mapped),
             (Self::Map { offset, attributes, options }, _) => {
                 let page = va.wrapping_add(*offset);
                 let aligned = page & (F::entry_span(level) - 1) == 0;
@@ -97,26 +107,52 @@ impl Change {
                 match format.leaf(level, page, *attributes).filter(|_| fits) {
                     Some(leaf) => Ok(Action::Store(leaf)),
                     None if level > Level::LEAF => Ok(Action::Descend(raw)),
-                    None => Err(EditError::Unencodable { va: here, pa: page, attributes: *attributes }),
+                    None => Err(Refusal::Unencodable { pa: page, attributes: *attributes }),
                 }
             }
-            (Self::Protect(protection), Entry::Table(_)) => {
-                // The least that the pages will have: what is not granted is not asked of the link.
-                let granted = F::RESTRICTED & !protection.clear | protection.set;
-                follow(granted, protection.widen)
-            }
-            (Self::Protect(protection), Entry::Absent) if !protection.skip_holes => {
-                Err(EditError::NotMapped { va: here, level, entry, raw })
-            }
+            (Self::Protect(protection), Entry::Table(_)) => follow(self.asked::<F>(), protection.widen),
+            (Self::Protect(protection), Entry::Absent) if !protection.skip_holes => Err(Refusal::NotMapped),
             (Self::Protect(protection), Entry::Leaf(page)) if covered => {
                 let attributes = format.attributes(level, raw) & !protection.clear | protection.set;
                 let leaf = format.leaf(level, page, attributes);
-                leaf.map(Action::Store).ok_or(EditError::Unencodable { va: here, pa: page, attributes })
+                leaf.map(Action::Store).ok_or(Refusal::Unencodable { pa: page, attributes })
             }
             (Self::Unmap, Entry::Leaf(_)) if covered => Ok(Action::Store(0)),
             (Self::Unmap | Self::Collapse, Entry::Table(_))
             | (Self::Unmap | Self::Protect(_), Entry::Leaf(_)) => Ok(Action::Descend(raw)),
             _ => Ok(Action::Keep),
+        }
+    }
+}
+
+/// Why nothing can be done with an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    Malformed,
+    Capped,
+    Mapped,
+    NotMapped,
+    Unencodable { pa: u64, attributes: u64 },
+}
+
+impl Place {
+    /// What is said of an entry that nothing can be done with.
+    #[cold]
+    pub(super) fn error<F: Encode>(&self, format: &F, why: Refusal) -> EditError {
+        let Self { level, va, raw, entry, .. } = *self;
+        let va = F::canonical(va);
+        match why {
+            Refusal::Malformed => {
+                let reserved = match format.decode(level, raw) {
+                    Entry::Malformed { reserved } => reserved,
+                    Entry::Absent | Entry::Table(_) | Entry::Leaf(_) => 0,
+                };
+                EditError::Malformed { va, level, entry, raw, reserved }
+            }
+            Refusal::Capped => EditError::Capped { va, level, entry, raw },
+            Refusal::Mapped => EditError::Mapped { va, level, entry, raw },
+            Refusal::NotMapped => EditError::NotMapped { va, level, entry, raw },
+            Refusal::Unencodable { pa, attributes } => EditError::Unencodable { va, pa, attributes },
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Where tables come from, and where they go.
 
-use crate::{Encode, Geometry, Level, MIN_TABLE_ALIGNMENT};
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::edit::EditError;
+use crate::{Encode, Geometry, Level, MAX_LEVELS, MIN_TABLE_ALIGNMENT};
 
 /// What a new table needs of its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,4 +84,66 @@ impl TableAllocator for BumpTables {
     }
 
     fn release(&mut self, _: u64, _: &TableRequest) {}
+}
+
+/// How many tables an edit needs, by level.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Needed([usize; MAX_LEVELS]);
+
+impl Needed {
+    pub(super) fn add(&mut self, level: Level) {
+        self.0[level.index()] += 1;
+    }
+
+    fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+}
+
+/// Tables that were allocated for an edit, and those of them that are not used yet.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    tables: Vec<u64>,
+    /// By level: where in `tables` the next one is, and where the level's end.
+    levels: [Range<usize>; MAX_LEVELS],
+}
+
+impl Reserved {
+    /// As many as are needed, or none: then all that were got have been given back, and it says how many these were.
+    pub(super) fn new<F: Encode, A: TableAllocator + ?Sized>(
+        format: &F,
+        allocator: &mut A,
+        needed: Needed,
+    ) -> Result<Self, EditError> {
+        let mut reserved = Self { tables: Vec::new(), levels: [const { 0..0 }; MAX_LEVELS] };
+        // From the root down, as they are met.
+        for level in (1..=F::LEVELS).rev().filter_map(Level::new) {
+            let request = TableRequest::of(format, level);
+            reserved.levels[level.index()] = reserved.tables.len()..reserved.tables.len();
+            for _ in 0..needed.0[level.index()] {
+                let Some(table) = allocator.allocate(&request) else {
+                    let got = reserved.tables.len();
+                    reserved.release(format, allocator);
+                    return Err(EditError::OutOfTables { needed: needed.total(), got });
+                };
+                reserved.tables.push(table);
+                reserved.levels[level.index()].end += 1;
+            }
+        }
+        Ok(reserved)
+    }
+
+    /// The next table for that level.
+    pub(super) fn take(&mut self, level: Level) -> Option<u64> {
+        self.levels[level.index()].next().and_then(|next| self.tables.get(next).copied())
+    }
+
+    /// Gives back what was not used.
+    pub(super) fn release<F: Encode, A: TableAllocator + ?Sized>(mut self, format: &F, allocator: &mut A) {
+        for level in (1..=F::LEVELS).rev().filter_map(Level::new) {
+            while let Some(table) = self.take(level) {
+                allocator.release(table, &TableRequest::of(format, level));
+            }
+        }
+    }
 }

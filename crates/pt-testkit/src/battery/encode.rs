@@ -74,6 +74,11 @@ fn pages<F: Encode>(format: &F, what: &What<'_>) {
         assert_eq!(got & !raw, 0, "{what}: nothing comes by itself");
         let without = format.leaf(at, page, lost).map(|raw| format.attributes(at, raw));
         assert_eq!(without, Some(0), "{what}: {lost:#x} are no attributes");
+        let most = format.contiguous(at, made);
+        for further in [most / 2, most - 1] {
+            let offset = further * size;
+            assert_eq!(format.leaf(at, page + offset, raw), Some(made + offset), "{what}: {further} further");
+        }
     }
 }
 
