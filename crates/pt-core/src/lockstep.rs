@@ -102,6 +102,39 @@ pub struct CompareLimit {
 /// `before` and `after` are formats and memories, `roots` the roots of the pairs. What an earlier pair led to under the
 /// same rights is not read again.
 ///
+/// ```
+/// use pt_amd64::FourLevel;
+/// use pt_core::{Judge, Mapped, Permissions, Scope, lockstep};
+///
+/// /// Finds what can be written in one space and not in the other.
+/// struct Writable(Vec<(u64, u64)>);
+///
+/// impl Judge<FourLevel> for Writable {
+///     fn ends(&mut self, va: u64, last: u64, before: Mapped<pt_x86::Rights>, after: Mapped<pt_x86::Rights>) -> bool {
+///         let writable = |mapped| matches!(mapped, Mapped::Page { rights, .. } if Permissions::writable(rights));
+///         let alike = writable(before) == writable(after);
+///         if !alike {
+///             self.0.push((va, last));
+///         }
+///         alike
+///     }
+/// }
+///
+/// // 1 GiB at address 0, and at the end of the lower half another, which one of the two spaces maps for reading only.
+/// let mut before = vec![0; 0x3000];
+/// let mut store = |at: usize, raw: u64| before[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+/// store(0x1000, 0x2003);
+/// store(0x1000 + 255 * 8, 0x2003);
+/// store(0x2000, 0x4000_0083);
+/// let mut after = before.clone();
+/// after[0x1000 + 255 * 8] = 1;
+///
+/// let (format, mut judge) = (FourLevel::default(), Writable(vec![]));
+/// lockstep((&format, &before), (&format, &after), [(0x1000, 0x1000)], &Scope::default(), &mut judge)?;
+/// assert_eq!(judge.0, [(255 << 39, (255 << 39) + 0x3fff_ffff)]);
+/// # Ok::<(), pt_core::CompareLimit>(())
+/// ```
+///
 /// # Errors
 ///
 /// As [`compare`](crate::compare()).

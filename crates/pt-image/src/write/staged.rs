@@ -9,33 +9,85 @@ use tempfile::NamedTempFile;
 /// Zeros of this length, at such an offset, are left out of the file.
 const HOLE: usize = 4096;
 
-/// An image that was written whole, under a temporary name. Dropped without [`Staged::commit`], it is removed.
+/// A file that was written whole, under a temporary name. Dropped without [`Staged::commit`], it is removed.
 ///
-/// It can be read and written by its owner only, as memory holds secrets; so can the image.
+/// An image can be read and written by its owner only, as memory holds secrets.
+///
+/// ```
+/// use pt_image::Staged;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("report");
+/// let staged = Staged::text(&path, b"as it was")?;
+/// assert!(!path.exists());
+/// staged.commit()?;
+/// assert_eq!(std::fs::read(&path)?, b"as it was");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-#[must_use = "without a commit, the image is removed"]
+#[must_use = "without a commit, the file is removed"]
 pub struct Staged {
     file: NamedTempFile,
     path: PathBuf,
 }
 
 impl Staged {
+    /// A file that is no image, such as a report about one. Whoever may read files that this process makes may read it.
+    ///
+    /// # Errors
+    ///
+    /// - [`WriteError::NotAFile`], [`WriteError::Create`]: the folder or the name is unusable;
+    /// - [`WriteError::Write`]: the disk is full, for example.
+    pub fn text(path: impl AsRef<Path>, text: &[u8]) -> Result<Self, WriteError> {
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut staged = Self::create(path.as_ref(), &mut builder)?;
+        match staged.file.write_all(text) {
+            Ok(()) => Ok(staged),
+            Err(cause) => Err(WriteError::Write { path: staged.path, cause }),
+        }
+    }
+
+    /// Makes a file beside `path`; beside what it points at, if it is a link.
+    fn create(path: &Path, builder: &mut tempfile::Builder<'_, '_>) -> Result<Self, WriteError> {
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(WriteError::NotAFile { path: path.to_owned() });
+        }
+        let cannot_create = |cause| WriteError::Create { path: path.to_owned(), cause };
+        let target =
+            if path.is_symlink() { fs::canonicalize(path).map_err(cannot_create)? } else { path.to_owned() };
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let file = builder.prefix(".pt-").tempfile_in(folder).map_err(cannot_create)?;
+        Ok(Self { file, path: target })
+    }
+
     /// Where the file is until it is committed.
     pub fn temporary_path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Gives the image its name, in place of the file that had it, if there was one. The content reaches the disk first.
+    /// Waits until the content is on the disk. [`commit`](Self::commit) does that, too: this is for whoever has something to
+    /// do meanwhile, on another thread. It is to be asked once only: a disk says once that it failed.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Write`]: the content does not reach the disk.
+    pub fn sync(&self) -> Result<(), WriteError> {
+        let synced = self.file.as_file().sync_all();
+        synced.map_err(|cause| WriteError::Write { path: self.path.clone(), cause })
+    }
+
+    /// Gives the file its name, in place of the one that had it, if there was one. The content reaches the disk first.
     ///
     /// # Errors
     ///
     /// - [`WriteError::Write`]: the content does not reach the disk;
     /// - [`WriteError::Rename`]: the name cannot be given.
     pub fn commit(self) -> Result<(), WriteError> {
+        self.sync()?;
         let Self { file, path } = self;
-        if let Err(cause) = file.as_file().sync_all() {
-            return Err(WriteError::Write { path, cause });
-        }
         match file.persist(&path) {
             Ok(_) => Ok(()),
             Err(error) => Err(WriteError::Rename { path, cause: error.error }),
@@ -54,19 +106,10 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Makes a file beside `path`; beside what it points at, if it is a link.
+    /// Starts an image.
     pub(super) fn create(path: &Path) -> Result<Self, WriteError> {
-        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(WriteError::NotAFile { path: path.to_owned() });
-        }
-        let cannot_create = |cause| WriteError::Create { path: path.to_owned(), cause };
-        let target =
-            if path.is_symlink() { fs::canonicalize(path).map_err(cannot_create)? } else { path.to_owned() };
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(".pt-image-").tempfile_in(folder);
-        let file = file.map_err(cannot_create)?;
-        Ok(Self { staged: Staged { file, path: target }, at: 0, written: 0 })
+        let staged = Staged::create(path, &mut tempfile::Builder::new())?;
+        Ok(Self { staged, at: 0, written: 0 })
     }
 
     pub(super) fn path(&self) -> PathBuf {

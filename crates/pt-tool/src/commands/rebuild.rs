@@ -26,7 +26,7 @@ use crate::paging::with_format;
 use crate::progress::Progress;
 use crate::report::{Bytes, FrameCounts, Moved, Options, Range, Report, Space, Tables};
 use crate::show::{Quoted, Size, Spaces};
-use crate::whole::{Whole, same_file};
+use crate::whole::same_file;
 use ground::Ground;
 
 /// The smallest page.
@@ -76,15 +76,23 @@ fn rebuild<F: Encode<Rights: Hash>>(
     let staged = write(&writer, &memory, output)?;
     if !arguments.no_verify {
         let new = Image::open(staged.temporary_path(), &OpenOptions::new())?;
-        let proved = verify::prove(format, image, &new, &report);
+        // What is written goes to the disk while it is being proved.
+        let (proved, synced) = std::thread::scope(|scope| {
+            let synced = scope.spawn(|| staged.sync());
+            (verify::prove(format, image, &new, &report), synced.join())
+        });
         // What changed meanwhile is the better explanation.
         image.check_unchanged()?;
         proved.with_context(|| format!("{} is not written, its spaces differ", Quoted(output)))?;
+        synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     }
-    let told = arguments.report.as_deref().map(|path| Whole::stage(path, &report.to_json()?)).transpose()?;
+    let told = match &arguments.report {
+        Some(path) => Some(Staged::text(path, &report.to_json()?)?),
+        None => None,
+    };
     image.check_unchanged()?;
     staged.commit()?;
-    told.map_or(Ok(()), Whole::commit).with_context(|| format!("{} is written", Quoted(output)))?;
+    told.map_or(Ok(()), Staged::commit).with_context(|| format!("{} is written", Quoted(output)))?;
     print(output, &report, !arguments.no_verify, out)
 }
 

@@ -32,7 +32,7 @@ fn places_that_cannot_be_written() {
     for (out, report, expected) in [
         (&nowhere[..], "", "cannot create a file beside it"),
         (folder, "", "exists and is not a file"),
-        (&out, &nowhere, "cannot be written"),
+        (&out, &nowhere, "cannot create a file beside it"),
         (&out, folder, "is not a file"),
     ] {
         let mut arguments = vec!["rebuild", image, "-o", out];
