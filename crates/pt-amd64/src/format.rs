@@ -76,7 +76,8 @@ const XD: u64 = EntryFlags::NO_EXECUTE.bits();
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LongMode<const LEVELS: u8> {
     features: Features,
-    /// By level, level 1 first: entries that link a table (level 1 has none, the place keeps the index simple).
+    /// By level, level 1 first: entries that link a table (level 1 has none, the place keeps the index simple). PS is
+    /// reserved in all of them: at the levels where it makes a page, an entry that has it is none of these.
     links: [Shape; 5],
     /// By level: entries that map a page.
     leaves: [Shape; 3],
@@ -95,14 +96,15 @@ impl<const LEVELS: u8> LongMode<LEVELS> {
         const { assert!(LEVELS == 4 || LEVELS == 5) };
         let everywhere =
             (reserved_above(features.phys_bits, 51) | if features.nx { 0 } else { XD }) & !features.ignored;
-        let top = LARGE | if matches!(features.vendor, Vendor::Amd) { bits(8, 8) } else { 0 };
+        let top = if matches!(features.vendor, Vendor::Amd) { bits(8, 8) } else { 0 };
+        let gib = if features.gib_pages { 0 } else { LARGE };
         let address = address_mask(features.phys_bits, 12) & !features.ignored;
-        let link = Shape { reserved: everywhere, address };
-        let top = Shape { reserved: everywhere | top, ..link };
-        let mib = Shape { reserved: everywhere | bits(13, 20), address: address & !bits(12, 20) };
-        let gib = everywhere | bits(13, 29) | if features.gib_pages { 0 } else { LARGE };
-        let gib = Shape { reserved: gib, address: address & !bits(12, 29) };
-        Self { features, links: [link, link, link, top, top], leaves: [link, mib, gib] }
+        let link = Shape::new(everywhere | LARGE, address);
+        let top = Shape::new(everywhere | LARGE | top, address);
+        let page = Shape::new(everywhere, address);
+        let mib = Shape::new(everywhere | bits(13, 20), address & !bits(12, 20));
+        let gib = Shape::new(everywhere | bits(13, 29) | gib, address & !bits(12, 29));
+        Self { features, links: [link, link, link, top, top], leaves: [page, mib, gib] }
     }
 
     /// The features that it was made with.
@@ -136,6 +138,11 @@ impl<const LEVELS: u8> Format for LongMode<LEVELS> {
 
     #[inline(always)]
     fn decode(&self, level: Level, raw: u64) -> Entry {
+        // Above page tables most entries are links, which are told from all else by one comparison.
+        let link = self.links[level.number() as usize - 1];
+        if level > Level::LEAF && link.fits(raw) {
+            return Entry::Table(raw & link.address());
+        }
         let (shape, page) = self.shape(level, raw);
         shape.decode(raw, page)
     }
@@ -143,7 +150,7 @@ impl<const LEVELS: u8> Format for LongMode<LEVELS> {
     /// CR3 without PCID or PWT/PCD (11:0), LAM (62:61) and the no-flush bit (63). Bits between MAXPHYADDR and 52, which
     /// `MOV` to CR3 refuses, are left out too.
     fn root(&self, register: u64) -> u64 {
-        register & self.links[0].address
+        register & self.links[0].address()
     }
 
     fn unrestricted(&self) -> Rights {
@@ -178,7 +185,7 @@ impl<const LEVELS: u8> Encode for LongMode<LEVELS> {
 
     fn link(&self, level: Level, table: u64) -> Option<u64> {
         let shape = &self.links[level.number() as usize - 1];
-        (level > Level::LEAF && table & !shape.address == 0).then_some(permissive_link(table))
+        (level > Level::LEAF && table & !shape.address() == 0).then_some(permissive_link(table))
     }
 
     #[inline]
@@ -209,12 +216,12 @@ impl<const LEVELS: u8> Encode for LongMode<LEVELS> {
     }
 
     fn with_root(&self, register: u64, root: u64) -> Option<u64> {
-        let field = self.links[0].address;
+        let field = self.links[0].address();
         (root & !field == 0).then_some(register & !field | root)
     }
 
     /// The end of the physical address space: MAXPHYADDR.
     fn highest_table_address(&self, _: Level) -> u64 {
-        self.links[0].address | bits(0, 11)
+        self.links[0].address() | bits(0, 11)
     }
 }

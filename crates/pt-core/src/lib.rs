@@ -35,7 +35,7 @@
 //! | what an architecture is | [`Format`], [`Geometry`], [`Entry`], [`Level`] |
 //! | the boundary to memory | [`Memory`]; `[u8]`, [`Segments`] |
 //! | all spaces, every table once | [`Walk`] and its [`Event`]s |
-//! | one address; a range | [`translate`], [`trace`], [`Extents`] |
+//! | one address; many; a range | [`translate`], [`trace`]; [`Translator`]; [`Extents`] |
 //! | an access: judged, and with accessed and dirty bits | [`translate_judged`], [`translate_marking`] |
 //! | exact counts without expanding | `Counter` |
 //! | an alias followed after all, lazily | `Recording` |
@@ -101,7 +101,7 @@ pub use memory::{
 };
 #[cfg(feature = "alloc")]
 pub use record::{Expand, Recording};
-pub use translate::{Extent, Extents, Step, TranslateError, Translation, trace, translate};
+pub use translate::{Extent, Extents, Step, TranslateError, Translation, Translator, trace, translate};
 #[cfg(feature = "alloc")]
 pub use visited::Visited;
 pub use visited::{Remember, Unremembered};

@@ -203,10 +203,13 @@ impl Memory for [u8] {
 
     #[inline(always)]
     fn read_entry(&self, address: u64, width: usize) -> Result<u64, Unreadable> {
-        let from = usize::try_from(address).ok().and_then(|start| self.get(start..)).unwrap_or_default();
+        // The last place for an entry is the same for all of them, so that each costs one comparison.
+        let last = self.len().checked_sub(width).ok_or(Unreadable::Outside)?;
+        let start =
+            usize::try_from(address).ok().filter(|&start| start <= last).ok_or(Unreadable::Outside)?;
         let entry = match width {
-            4 => from.first_chunk().map(|bytes| u64::from(u32::from_le_bytes(*bytes))),
-            _ => from.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)),
+            4 => self[start..].first_chunk().map(|bytes| u64::from(u32::from_le_bytes(*bytes))),
+            _ => self[start..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes)),
         };
         entry.ok_or(Unreadable::Outside)
     }

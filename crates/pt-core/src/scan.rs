@@ -85,6 +85,58 @@ impl Entries<'_> {
         with_width!(F, self.0, |words, load| next_used(words, from, load))
     }
 
+    /// As [`next_used`](Self::next_used), with that entry. It is called, not inlined: for loops that come here seldom.
+    #[inline(never)]
+    pub(crate) fn next_used_called<F: Format>(self, from: usize) -> (usize, u64) {
+        let at = self.next_used::<F>(from);
+        (at, self.raw::<F>(at))
+    }
+
+    /// As [`run`](Self::run), called as well.
+    #[inline(never)]
+    pub(crate) fn run_called<F: Format>(
+        self,
+        format: &F,
+        level: Level,
+        first: usize,
+        page: u64,
+        ignored: u64,
+    ) -> usize {
+        self.run(format, level, first, page, ignored)
+    }
+
+    /// `len` entries from `first` on; none where there are not so many.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn part<F: Format>(self, first: usize, len: usize) -> Self {
+        let bytes = F::ENTRY_BYTES;
+        Self(self.0.get(first * bytes..(first + len) * bytes).unwrap_or_default())
+    }
+
+    /// How many entries from `first` on are leaves, without a gap.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn leaves<F: Format>(self, format: &F, level: Level, first: usize) -> usize {
+        let is_leaf = |raw| matches!(format.decode(level, raw), Entry::Leaf(_));
+        with_width!(F, self.0, |words, load| {
+            leading(words.get(first..).unwrap_or_default(), |word| is_leaf(load(word).widen()))
+        })
+    }
+
+    /// Appends what `make` makes of each raw entry and its index.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn extend<F: Format, T>(
+        self,
+        into: &mut alloc::vec::Vec<T>,
+        mut make: impl FnMut(usize, u64) -> T,
+    ) {
+        // A slice's iterator says its length in a way that `extend` believes: nothing is checked for each item.
+        with_width!(F, self.0, |words, load| {
+            into.extend(words.iter().enumerate().map(move |(index, word)| make(index, load(word).widen())));
+        });
+    }
+
     /// How many entries from `first` on form one run with it: contiguous pages, all other bits equal but `ignored`.
     #[inline(always)]
     pub(crate) fn run<F: Format>(
@@ -143,6 +195,23 @@ fn next_used<B, W: Word>(words: &[B], from: usize, load: impl Fn(&B) -> W) -> us
         at += BLOCK;
     }
     while at < words.len() && load(&words[at]).is_zero() {
+        at += 1;
+    }
+    at
+}
+
+/// How many of `words`, from the first on, are as asked for.
+#[cfg(feature = "alloc")]
+#[inline(always)]
+fn leading<B>(words: &[B], is: impl Fn(&B) -> bool) -> usize {
+    let mut at = 0;
+    // Without a branch for each, a block is looked at as a whole.
+    while let Some(block) = words.get(at..at + BLOCK)
+        && block.iter().fold(true, |all, word| all & is(word))
+    {
+        at += BLOCK;
+    }
+    while words.get(at).is_some_and(&is) {
         at += 1;
     }
     at

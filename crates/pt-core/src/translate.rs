@@ -1,10 +1,15 @@
-//! One address to its frame, by a straight loop; and a range of addresses, extent by extent.
+//! One address to its frame, by a straight loop. What remembers its path is below: a range of addresses, extent by
+//! extent (`translate/extents.rs`), and many addresses (`translate/translator.rs`).
 
-use core::fmt;
-use core::iter::FusedIterator;
-use core::ops::RangeInclusive;
+mod extents;
+mod path;
+mod translator;
 
-use crate::{Cause, Entry, Format, Geometry, Level, Link, MAX_LEVELS, Memory, Unreadable};
+pub use extents::{Extent, Extents};
+use path::{Followed, Table};
+pub use translator::Translator;
+
+use crate::{Cause, Format, Geometry, Level, Memory};
 
 /// Where a virtual address leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,156 +135,14 @@ pub fn trace<F: Format, M: Memory + ?Sized>(
     if !F::is_canonical(va) {
         return Err(TranslateError::NonCanonical { va });
     }
-    let mut at = Table::root(format, root);
+    let (mut level, mut table) = (F::ROOT, Table::root(format, root));
     loop {
-        match at.follow(format, memory, va, &mut read)? {
-            Followed::Table(below) => at = below,
+        match table.follow(format, memory, level, va, &mut read)? {
+            Followed::Table(below) => {
+                table = below;
+                level = level.below().unwrap_or(Level::LEAF);
+            }
             Followed::Leaf(translation) => return Ok(translation),
         }
     }
 }
-
-/// A table on the way down.
-#[derive(Clone, Copy)]
-struct Table<R> {
-    level: Level,
-    address: u64,
-    link: Link,
-    rights: R,
-}
-
-enum Followed<R> {
-    Table(Table<R>),
-    Leaf(Translation<R>),
-}
-
-impl<R: Copy> Table<R> {
-    #[inline(always)]
-    fn root<F: Format<Rights = R>>(format: &F, root: u64) -> Self {
-        let link = Link { raw: root, entry: None };
-        Self { level: F::ROOT, address: format.root(root), link, rights: format.unrestricted() }
-    }
-
-    /// Reads the entry that `va` has in this table.
-    #[inline(always)]
-    fn follow<F: Format<Rights = R>, M: Memory + ?Sized>(
-        &self,
-        format: &F,
-        memory: &M,
-        va: u64,
-        read: &mut impl FnMut(Step),
-    ) -> Result<Followed<R>, TranslateError> {
-        let level = self.level;
-        let entry = self.address.checked_add((F::index(level, va) * F::ENTRY_BYTES) as u64);
-        let raw = match entry.ok_or(Unreadable::Outside).and_then(|at| memory.read_entry(at, F::ENTRY_BYTES))
-        {
-            Ok(raw) => raw,
-            Err(why) => {
-                return Err(Cause::Unreadable { level, table: self.address, link: self.link, why }.into());
-            }
-        };
-        let entry = entry.unwrap_or_default();
-        read(Step { level, entry, raw });
-        let rights = format.restrict(self.rights, level, raw);
-        match (format.decode(level, raw), level.below()) {
-            (Entry::Leaf(page), _) => {
-                let pa = page | (va & (F::entry_span(level) - 1));
-                Ok(Followed::Leaf(Translation { va, pa, level, raw, entry, rights }))
-            }
-            (Entry::Table(address), Some(level)) => {
-                Ok(Followed::Table(Self { level, address, link: Link { raw, entry: Some(entry) }, rights }))
-            }
-            (Entry::Malformed { reserved }, _) => {
-                Err(Cause::Malformed { level, entry, raw, reserved }.into())
-            }
-            (Entry::Absent | Entry::Table(_), _) => Err(TranslateError::NotPresent { level, entry, raw }),
-        }
-    }
-}
-
-/// What one entry makes of a part of a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent<R> {
-    /// The first virtual address.
-    pub va: u64,
-    /// How many bytes from there: never past the entry's span or the range's end.
-    pub len: u64,
-    /// Where `va` leads, and the bytes after it with it, or why they all lead nowhere.
-    pub to: Result<Translation<R>, TranslateError>,
-}
-
-/// Translates a range, lazily: one [`Extent`] per entry that decides about a part of it, in ascending order. Addresses
-/// that the format does not have are left out.
-///
-/// It keeps the path that it is on, so that neighbouring pages cost one read each, and skips what an absent entry of a
-/// higher level leaves out.
-///
-/// ```
-/// # use pt_core::{Extents, Format, Memory};
-/// fn mapped_bytes<F: Format, M: Memory>(format: F, memory: &M, root: u64) -> u64 {
-///     let all = Extents::new(format, memory, root, 0..=u64::MAX);
-///     all.filter(|extent| extent.to.is_ok()).map(|extent| extent.len).sum()
-/// }
-/// ```
-pub struct Extents<F: Format, M> {
-    format: F,
-    memory: M,
-    /// Without sign extension; none at the end.
-    next: Option<u64>,
-    last: u64,
-    /// The tables from the root down to `level`, by level.
-    path: [Table<F::Rights>; MAX_LEVELS],
-    level: Level,
-}
-
-impl<F: Format, M> fmt::Debug for Extents<F, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Extents").field("next", &self.next).field("last", &self.last).finish_non_exhaustive()
-    }
-}
-
-impl<F: Format, M: Memory> Extents<F, M> {
-    /// The extents of `range`, both ends included, in the space under `root` (as the register holds it).
-    pub fn new(format: F, memory: M, root: u64, range: RangeInclusive<u64>) -> Self {
-        let root = Table::root(&format, root);
-        let (next, last) = F::clip(&range).map_or((None, 0), |(first, last)| (Some(first), last));
-        Self { format, memory, next, last, path: [root; MAX_LEVELS], level: F::ROOT }
-    }
-}
-
-impl<F: Format, M: Memory> Iterator for Extents<F, M> {
-    type Item = Extent<F::Rights>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let first = self.next?;
-        let va = F::canonical(first);
-        let to = loop {
-            let table = &self.path[self.level.index()];
-            match table.follow(&self.format, &self.memory, va, &mut |_| ()) {
-                Ok(Followed::Table(below)) => {
-                    self.level = below.level;
-                    self.path[below.level.index()] = below;
-                }
-                Ok(Followed::Leaf(translation)) => break Ok(translation),
-                // All of the unreadable table's span is lost, not only this entry's.
-                Err(error @ TranslateError::Fault(Cause::Unreadable { .. })) if self.level != F::ROOT => {
-                    self.level = Level::new(self.level.number() + 1)?;
-                    break Err(error);
-                }
-                Err(error) => break Err(error),
-            }
-        };
-        let entry_last = first | (F::entry_span(self.level) - 1);
-        let last = entry_last.min(self.last);
-        self.next = last.checked_add(1).filter(|&next| next <= self.last);
-        while self.level != F::ROOT
-            && (entry_last & F::table_span_last(self.level)) == F::table_span_last(self.level)
-        {
-            self.level = Level::new(self.level.number() + 1)?;
-        }
-        Some(Extent { va, len: last - first + 1, to })
-    }
-}
-
-impl<F: Format, M: Memory> FusedIterator for Extents<F, M> {}

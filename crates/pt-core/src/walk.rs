@@ -22,6 +22,8 @@ mod options;
 use core::fmt;
 use core::iter::FusedIterator;
 
+#[cfg(feature = "alloc")]
+pub(crate) use frame::Stretch;
 use frame::{Frame, Target, largest_table};
 pub use options::{Leaves, LimitReached, Limits, Options, RepeatedRoots, Resource};
 
@@ -57,9 +59,12 @@ pub struct Walk<'a, F: Format, M: Memory + ?Sized, V> {
     reads: u64,
     /// Tables introduced.
     tables: u32,
-    events: u64,
-    /// The index of the next root, and so one more than the current space.
+    /// How many more events there may be.
+    room: u64,
+    /// The index of the next root.
     next_root: usize,
+    /// The current space.
+    space: Space,
     /// How many frames are open.
     open: usize,
     frames: [Frame<'a, M::Buffer, F::Rights>; MAX_LEVELS],
@@ -70,7 +75,7 @@ impl<F: Format, M: Memory + ?Sized, V> fmt::Debug for Walk<'_, F, M, V> {
         f.debug_struct("Walk")
             .field("range", &self.range)
             .field("tables", &self.tables)
-            .field("events", &self.events)
+            .field("room", &self.room)
             .field("next_root", &self.next_root)
             .field("open", &self.open)
             .finish_non_exhaustive()
@@ -177,22 +182,18 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
             visited,
             reads: 0,
             tables: 0,
-            events: 0,
+            room: limits.events,
             next_root: 0,
+            space: 0,
             open: 0,
             frames: core::array::from_fn(|_| Frame::empty(rights)),
         }
     }
 
-    fn space(&self) -> Space {
-        self.next_root.saturating_sub(1) as Space
-    }
-
     fn limit_reached(&mut self, resource: Resource, limit: u64, va: u64) -> LimitReached {
-        let space = self.space();
         self.open = 0;
         self.range = None;
-        LimitReached { resource, limit, space, va: F::canonical(va) }
+        LimitReached { resource, limit, space: self.space, va: F::canonical(va) }
     }
 
     /// The next event, whatever the limit on events.
@@ -203,7 +204,7 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
                 return Some(root.and_then(|root| self.meet(root)));
             };
             let level = Level::at_depth::<F>(top)?;
-            let (space, frame) = (self.space(), &mut self.frames[top]);
+            let (space, frame) = (self.space, &mut self.frames[top]);
             let entries = frame.entries();
             let at = entries.next_used::<F>(frame.next);
             if at >= entries.count::<F>() {
@@ -218,7 +219,6 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
                     Ok(Event::Absent(Absent { space, level, va: F::canonical(va), raw, entry }))
                 }
                 Entry::Absent => continue,
-                // Behind the end of a table, or of absent entries: those after it are made by the caller.
                 Entry::Leaf(_) => {
                     frame.next = at;
                     Ok(Event::Leaf(frame.next_leaf(&self.format, (space, level), self.leaves)?))
@@ -243,6 +243,7 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
         let (first, _) = self.range?;
         let Roots { held, lent } = self.roots;
         let root = *held.iter().chain(lent).nth(self.next_root)?;
+        self.space = self.next_root as Space;
         self.next_root += 1;
         if self.next_root > Space::MAX as usize {
             return Some(Err(self.limit_reached(Resource::Spaces, u64::from(Space::MAX), first)));
@@ -255,7 +256,7 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
     /// Follows a link: introduces its table, or says why there is nothing to introduce.
     fn meet(&mut self, target: Target<F::Rights>) -> Result<Event<F::Rights>, LimitReached> {
         let Target { level, link, address, va, rights } = target;
-        let (space, our_va) = (self.space(), F::canonical(va));
+        let (space, our_va) = (self.space, F::canonical(va));
         let unreadable = |why| {
             let cause = Cause::Unreadable { level, table: address, link, why };
             Ok(Event::Fault(Fault { space, va: our_va, cause }))
@@ -295,7 +296,7 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
         Ok(Event::Table(Table { space, id, level, address, va: our_va, link, rights, first_met }))
     }
 
-    /// Gives out the leaves that come next in the table that is open at `level`, as many as there is room for.
+    /// Gives out the leaves that come next in the open table, as many as there is room for.
     #[inline(always)]
     fn fold_leaves<A>(
         &mut self,
@@ -303,36 +304,83 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
         init: A,
         give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
     ) -> A {
-        let (space, leaves) = (self.space(), self.leaves);
+        let (format, place) = (&self.format, (self.space, level));
         let frame = &mut self.frames[level.depth::<F>()];
-        let (mut cursor, mut room) = (frame.cursor(), self.limits.events - self.events);
-        let mut given = init;
-        while room > 0
-            && let Some(leaf) = cursor.next_leaf(&self.format, (space, level), leaves)
-        {
-            room -= 1;
-            given = give(given, Ok(Event::Leaf(leaf)));
-        }
-        frame.next = cursor.next;
-        self.events = self.limits.events - room;
+        let give = |given, leaf| give(given, Ok(Event::Leaf(leaf)));
+        let (given, room) = match self.leaves.ignored::<F>() {
+            None => frame.fold_leaves(format, place, self.room, init, give),
+            Some(ignored) => frame.fold_runs(format, place, ignored, self.room, init, give),
+        };
+        self.room = room;
         given
     }
 
-    /// The next event where no leaf is at hand, or no room for it.
+    /// [`fold_leaves`](Self::fold_leaves) of a page table: where nearly all leaves are. That its level is a constant
+    /// saves a quarter.
+    #[inline(never)]
+    fn fold_page_table<A>(&mut self, init: A, give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A) -> A {
+        self.fold_leaves(Level::LEAF, init, give)
+    }
+
+    /// [`fold_leaves`](Self::fold_leaves) of any other table.
+    #[inline(never)]
+    fn fold_directory<A>(
+        &mut self,
+        level: Level,
+        init: A,
+        give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
+    ) -> A {
+        self.fold_leaves(level, init, give)
+    }
+
+    /// As `fold`, for walks whose leaves are given out [each](Leaves::Each): a page table's leaves go to `stretch`, as many
+    /// as follow one another at a time, and all else to `other`.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn fold_stretches<A>(
+        mut self,
+        init: A,
+        mut stretch: impl FnMut(A, Stretch<'_, F>) -> A,
+        mut other: impl FnMut(A, <Self as Iterator>::Item) -> A,
+    ) -> A {
+        let page_table = F::LEVELS as usize - 1;
+        let mut given = init;
+        loop {
+            if self.open == page_table + 1 {
+                let frame = &mut self.frames[page_table];
+                (given, self.room) =
+                    frame.fold_stretches(&self.format, self.space, self.room, given, &mut stretch);
+            }
+            let mut item = None;
+            self.next_other(&mut item);
+            let Some(item) = item else { return given };
+            given = other(given, item);
+        }
+    }
+
+    /// The next event that is not made where it is used.
     ///
     /// It is left in `into` rather than returned: `next` then has a result of its own, whose leaves stay in registers.
     /// (Returned, it shared memory with them, and each leaf waited for stores narrower than its loads.)
     #[inline(never)]
     fn next_other(&mut self, into: &mut Option<<Self as Iterator>::Item>) {
+        if let Some(top) = self.open.checked_sub(1)
+            && let Some(level) = Level::at_depth::<F>(top)
+            && let Some(room) = self.room.checked_sub(1)
+            && let Some(leaf) = self.frames[top].next_leaf(&self.format, (self.space, level), self.leaves)
+        {
+            self.room = room;
+            *into = Some(Ok(Event::Leaf(leaf)));
+            return;
+        }
         *into = self.advance().map(|event| event.and_then(|event| self.admit(event)));
     }
 
     /// Counts an event, or says that there was room for none.
     fn admit(&mut self, event: Event<F::Rights>) -> Result<Event<F::Rights>, LimitReached> {
-        if self.events >= self.limits.events {
-            return Err(self.limit_reached(Resource::Events, self.limits.events, event.va()));
+        match self.room.checked_sub(1) {
+            Some(room) => self.room = room,
+            None => return Err(self.limit_reached(Resource::Events, self.limits.events, event.va())),
         }
-        self.events += 1;
         Ok(event)
     }
 }
@@ -340,18 +388,15 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
 impl<F: Format, M: Memory + ?Sized, V: Remember> Iterator for Walk<'_, F, M, V> {
     type Item = Result<Event<F::Rights>, LimitReached>;
 
-    /// Nearly all events are leaves that follow one another in one table: those are made here, by the caller, and all
-    /// else elsewhere.
+    /// Nearly all events are leaves of one page table that follow one another: those are made here, by the caller, and
+    /// all else elsewhere.
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(top) = self.open.checked_sub(1)
-            && let Some(level) = Level::at_depth::<F>(top)
-            && self.events < self.limits.events
-        {
-            let space = self.space();
-            let frame = &mut self.frames[top];
-            if let Some(leaf) = frame.next_leaf(&self.format, (space, level), self.leaves) {
-                self.events += 1;
+        let page_table = F::LEVELS as usize - 1;
+        if self.leaves == Leaves::Each && self.open == page_table + 1 && self.room > 0 {
+            let frame = &mut self.frames[page_table];
+            if let Some(leaf) = frame.next_leaf(&self.format, (self.space, Level::LEAF), Leaves::Each) {
+                self.room -= 1;
                 return Some(Ok(Event::Leaf(leaf)));
             }
         }
@@ -360,14 +405,13 @@ impl<F: Format, M: Memory + ?Sized, V: Remember> Iterator for Walk<'_, F, M, V> 
         other
     }
 
-    /// Takes the leaves that follow one another in one table with the cursor in registers.
+    /// Takes the leaves that follow one another in one table with the place in registers.
     fn fold<A, G: FnMut(A, Self::Item) -> A>(mut self, init: A, mut give: G) -> A {
         let mut given = init;
         loop {
             given = match self.open.checked_sub(1).and_then(Level::at_depth::<F>) {
-                // A copy of the loop in which the level is a constant: a quarter faster.
-                Some(Level::LEAF) => self.fold_leaves(Level::LEAF, given, &mut give),
-                Some(level) => self.fold_leaves(level, given, &mut give),
+                Some(Level::LEAF) => self.fold_page_table(given, &mut give),
+                Some(level) => self.fold_directory(level, given, &mut give),
                 None => given,
             };
             let mut other = None;

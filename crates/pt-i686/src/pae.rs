@@ -84,12 +84,11 @@ impl Pae {
         let reserved = (above | if features.nx { 0 } else { XD }) & !features.ignored;
         let strict = if features.strict_pdpte { bits(5, 8) | bits(1, 2) } else { 0 };
         let address = address_mask(width, 12) & !features.ignored;
-        let link = Shape { reserved, address };
         Self {
             features,
-            small: link,
-            large: Shape { reserved: reserved | bits(13, 20), address: address & !bits(12, 20) },
-            pdpte: Shape { reserved: (above | XD | strict) & !features.ignored, ..link },
+            small: Shape::new(reserved, address),
+            large: Shape::new(reserved | bits(13, 20), address & !bits(12, 20)),
+            pdpte: Shape::new((above | XD | strict) & !features.ignored, address),
         }
     }
 
@@ -169,7 +168,7 @@ impl Encode for Pae {
 
     /// A PDPTE has no rights and no accessed bit: it is its address and P.
     fn link(&self, level: Level, table: u64) -> Option<u64> {
-        let fits = level > Level::LEAF && table & !self.small.address == 0;
+        let fits = level > Level::LEAF && table & !self.small.address() == 0;
         let root = level.number() == PDPT;
         fits.then_some(if root { table | EntryFlags::PRESENT.bits() } else { permissive_link(table) })
     }
@@ -208,6 +207,6 @@ impl Encode for Pae {
 
     /// CR3 has 32 bits, so that the root is below 4 GiB; other tables are anywhere below MAXPHYADDR.
     fn highest_table_address(&self, level: Level) -> u64 {
-        if level.number() == PDPT { bits(0, 31) } else { self.small.address | bits(0, 11) }
+        if level.number() == PDPT { bits(0, 31) } else { self.small.address() | bits(0, 11) }
     }
 }

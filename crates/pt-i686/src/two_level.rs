@@ -95,9 +95,9 @@ impl TwoLevel {
     pub const fn new(features: TwoLevelFeatures) -> Self {
         let width = if features.phys_bits > 40 { 40 } else { features.phys_bits };
         let reserved = bits(if features.pse36 && width > 32 { width as u32 - 19 } else { 13 }, 21);
-        let small = Shape { reserved: 0, address: bits(12, 31) & !features.ignored };
+        let small = Shape::new(0, bits(12, 31) & !features.ignored);
         let address = (bits(22, 31) | HIGH_FIELD & !reserved) & !features.ignored;
-        Self { features, small, large: Shape { reserved: reserved & !features.ignored, address } }
+        Self { features, small, large: Shape::new(reserved & !features.ignored, address) }
     }
 
     /// The features that it was made with.
@@ -144,7 +144,7 @@ impl Format for TwoLevel {
 
     /// CR3 without PWT and PCD; only 32 bits of it exist.
     fn root(&self, register: u64) -> u64 {
-        register & self.small.address
+        register & self.small.address()
     }
 
     fn unrestricted(&self) -> Rights {
@@ -181,7 +181,7 @@ impl Encode for TwoLevel {
     const RESTRICTED: u64 = 0;
 
     fn link(&self, level: Level, table: u64) -> Option<u64> {
-        (level > Level::LEAF && table & !self.small.address == 0).then_some(permissive_link(table))
+        (level > Level::LEAF && table & !self.small.address() == 0).then_some(permissive_link(table))
     }
 
     /// There is no XD to keep: that bit of the attributes is let go, and everything can be fetched.
@@ -219,7 +219,7 @@ impl Encode for TwoLevel {
     }
 
     fn with_root(&self, register: u64, root: u64) -> Option<u64> {
-        let field = self.small.address;
+        let field = self.small.address();
         (root & !field == 0).then_some(register & !field | root)
     }
 

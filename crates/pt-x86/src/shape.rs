@@ -8,32 +8,52 @@ use crate::{EntryFlags, Rights};
 /// the same for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Bits that must be zero.
-    pub reserved: u64,
+    /// P and the bits that must be zero: of an entry of this shape P alone, which one comparison tells.
+    judged: u64,
     /// Bits that hold the address.
-    pub address: u64,
+    address: u64,
 }
 
 impl Shape {
+    /// The shape of entries whose bits in `reserved` must be zero, and whose bits in `address` hold the address.
+    pub const fn new(reserved: u64, address: u64) -> Self {
+        Self { judged: reserved | EntryFlags::PRESENT.bits(), address }
+    }
+
+    /// Bits that must be zero.
+    #[inline(always)]
+    pub const fn reserved(self) -> u64 {
+        self.judged & !EntryFlags::PRESENT.bits()
+    }
+
+    /// Bits that hold the address.
+    #[inline(always)]
+    pub const fn address(self) -> u64 {
+        self.address
+    }
+
+    /// Whether `raw` is present and has no reserved bit set.
+    #[inline(always)]
+    pub const fn fits(self, raw: u64) -> bool {
+        raw & self.judged == EntryFlags::PRESENT.bits()
+    }
+
     /// What a `raw` of this shape means, if present: a page, or a link to a table.
     #[inline(always)]
     pub const fn decode(self, raw: u64, page: bool) -> Entry {
-        if raw & EntryFlags::PRESENT.bits() == 0 {
+        if self.fits(raw) {
+            if page { Entry::Leaf(raw & self.address) } else { Entry::Table(raw & self.address) }
+        } else if raw & EntryFlags::PRESENT.bits() == 0 {
             Entry::Absent
-        } else if raw & self.reserved != 0 {
-            Entry::Malformed { reserved: raw & self.reserved }
-        } else if page {
-            Entry::Leaf(raw & self.address)
         } else {
-            Entry::Table(raw & self.address)
+            Entry::Malformed { reserved: raw & self.reserved() }
         }
     }
 
     /// `raw` with `held` in its address field; none where it is absent or malformed, or `held` leaves the field.
     #[inline]
     pub const fn relocate(self, raw: u64, held: u64) -> Option<u64> {
-        let sound = matches!(self.decode(raw, true), Entry::Leaf(_));
-        if sound && held & !self.address == 0 { Some(raw & !self.address | held) } else { None }
+        if self.fits(raw) && held & !self.address == 0 { Some(raw & !self.address | held) } else { None }
     }
 
     /// How often `size` can be added to `raw`, that value included, before it carries out of the address field. A bit
@@ -54,7 +74,7 @@ impl Shape {
     #[inline(always)]
     pub const fn passes(self, raw: u64, attributes: u64, page: u64) -> Option<u64> {
         let set = EntryFlags::PRESENT.bits() | attributes & Rights::WRITE.union(Rights::USER).bits();
-        let clear = self.reserved | page | !attributes & Rights::EXECUTE.bits();
+        let clear = self.reserved() | page | !attributes & Rights::EXECUTE.bits();
         if raw & (set | clear) == set { Some(raw & self.address) } else { None }
     }
 }
@@ -86,7 +106,7 @@ impl Shape {
     pub const fn page(self, held: u64, attributes: u64, large: bool) -> Option<u64> {
         let attributes = attributes & !(bits_of_size(large) | self.address) | EntryFlags::PRESENT.bits();
         let raw = if large { attributes & !PS | (attributes & PS) << PAT_SHIFT | PS } else { attributes };
-        let fits = held & !self.address == 0 && raw & self.reserved == 0;
+        let fits = held & !self.address == 0 && raw & self.reserved() == 0;
         if fits { Some(raw | held) } else { None }
     }
 

@@ -6,7 +6,7 @@ use crate::raw::memory::{Borrowed, RawMemory};
 use crate::raw::{
     LinkRights, Mapping, RawFormat, SpaceAwareMapping, SpaceId, SpaceReferenceMapping, TableReadOps, pages_of,
 };
-use crate::{Event, Geometry, Options, RepeatedRoots, Walk};
+use crate::{Event, Geometry, Leaf, Options, RepeatedRoots, Walk};
 
 /// Walks several spaces together, in order of primacy: the first root to reach a table at a depth owns it, and later
 /// links to it are references instead of its leaves.
@@ -34,25 +34,39 @@ pub unsafe fn walk_va_spaces<F: RawFormat, Op: TableReadOps>(
     let range = pages_of::<F>(address, len);
     let options = Options { range, repeated_roots: RepeatedRoots::Read, ..Options::default() };
 
-    let mut spaces: Vec<(SpaceId, Vec<SpaceAwareMapping>)> = ids.iter().map(|&id| (id, Vec::new())).collect();
+    let spaces: Vec<(SpaceId, Vec<SpaceAwareMapping>)> = ids.iter().map(|&id| (id, Vec::new())).collect();
     // No limits were set, and the numbers' own (2^32 tables) are past what `ids` and the map of tables can hold.
-    Walk::new(format, &memory, &ids, options).for_each(|event| {
-        // Nearly all events are leaves. They are looked at first and apart from all else, so that they need not go through
-        // memory to get here.
-        if let Ok(Event::Leaf(leaf)) = event {
-            let len = F::entry_span(leaf.level);
-            let page = Mapping::of_leaf::<F>(leaf.pa, leaf.va, len, (leaf.raw, leaf.level), leaf.rights);
-            spaces[leaf.space as usize].1.push(SpaceAwareMapping::ThisSpace(page));
-        } else if let Ok(event) = event {
-            push_other::<F>(&event, &ids, &mut spaces[event.space() as usize].1);
-        }
-    });
-    spaces
+    Walk::new(format, &memory, &ids, options).fold_stretches(
+        spaces,
+        |mut spaces, leaves| {
+            let space = leaves.space as usize;
+            leaves.extend(&mut spaces[space].1, this_space::<F>);
+            spaces
+        },
+        |mut spaces, event| {
+            if let Ok(event) = event {
+                push::<F>(&event, &ids, &mut spaces[event.space() as usize].1);
+            }
+            spaces
+        },
+    )
 }
 
-/// What stands for an event that is no leaf.
+#[inline(always)]
+fn this_space<F: RawFormat>(leaf: Leaf<F::Rights>) -> SpaceAwareMapping {
+    let len = F::entry_span(leaf.level);
+    SpaceAwareMapping::ThisSpace(Mapping::of_leaf::<F>(
+        leaf.pa,
+        leaf.va,
+        len,
+        (leaf.raw, leaf.level),
+        leaf.rights,
+    ))
+}
+
+/// What stands for an event.
 #[inline(never)]
-fn push_other<F: RawFormat>(event: &Event<F::Rights>, ids: &[SpaceId], into: &mut Vec<SpaceAwareMapping>) {
+fn push<F: RawFormat>(event: &Event<F::Rights>, ids: &[SpaceId], into: &mut Vec<SpaceAwareMapping>) {
     match event {
         Event::Alias(alias) => {
             let reference = SpaceReferenceMapping {
@@ -68,6 +82,7 @@ fn push_other<F: RawFormat>(event: &Event<F::Rights>, ids: &[SpaceId], into: &mu
             into.push(kind(reference));
         }
         Event::Fault(fault) => into.push(SpaceAwareMapping::Fault(*fault)),
-        Event::Leaf(_) | Event::Table(_) | Event::Absent(_) => {}
+        Event::Leaf(leaf) => into.push(this_space::<F>(*leaf)),
+        Event::Table(_) | Event::Absent(_) => {}
     }
 }

@@ -20,19 +20,18 @@ pub(super) struct Frame<'m, B, R> {
     buffer: B,
     /// How many bytes of the table were read: its entries in range.
     len: usize,
-    /// The index in the table of the first of them.
-    first: usize,
-    /// The next of them to look at, counted from `first`.
+    /// The next of them to look at, counted from the first that was read.
     pub(super) next: usize,
-    address: u64,
-    /// What the table's first entry maps, without sign extension.
+    /// The physical address of the first of them.
+    first: u64,
+    /// What it maps, without sign extension.
     va: u64,
     pub(super) rights: R,
 }
 
 impl<'m, B: TableBuffer, R: Copy> Frame<'m, B, R> {
     pub(super) fn empty(rights: R) -> Self {
-        Self { lent: None, buffer: B::empty(), len: 0, first: 0, next: 0, address: 0, va: 0, rights }
+        Self { lent: None, buffer: B::empty(), len: 0, next: 0, first: 0, va: 0, rights }
     }
 
     /// Reads the entries `first..=last` of a table.
@@ -43,21 +42,22 @@ impl<'m, B: TableBuffer, R: Copy> Frame<'m, B, R> {
         first: usize,
         last: usize,
     ) -> Result<(), Unreadable> {
-        (self.address, self.va, self.rights) = (table.address, table.va, table.rights);
-        (self.first, self.next, self.len) = (first, 0, (last - first + 1) * F::ENTRY_BYTES);
-        let address =
-            table.address.checked_add((first * F::ENTRY_BYTES) as u64).ok_or(Unreadable::Outside)?;
-        self.lent = memory.lend(address, self.len);
+        self.len = (last - first + 1) * F::ENTRY_BYTES;
+        self.next = 0;
+        self.first = table.address.checked_add((first * F::ENTRY_BYTES) as u64).ok_or(Unreadable::Outside)?;
+        self.va = table.va + first as u64 * F::entry_span(table.level);
+        self.rights = table.rights;
+        self.lent = memory.lend(self.first, self.len);
         if self.lent.is_some() {
             return Ok(());
         }
         if let Some(room) = self.buffer.room(self.len) {
-            return memory.read(address, room);
+            return memory.read(self.first, room);
         }
         // A memory that lends all it has: it is not there. Why, reading it piece by piece will tell.
         let mut piece = [0; 4];
         let mut pieces = (0..self.len as u64).step_by(piece.len());
-        let why = pieces.find_map(|offset| memory.read(address.checked_add(offset)?, &mut piece).err());
+        let why = pieces.find_map(|offset| memory.read(self.first.checked_add(offset)?, &mut piece).err());
         Err(why.unwrap_or(Unreadable::Failed))
     }
 
@@ -69,44 +69,18 @@ impl<'m, B: TableBuffer, R: Copy> Frame<'m, B, R> {
     /// The virtual address of the entry at `at`, counted from the first that was read, without sign extension.
     #[inline(always)]
     pub(super) fn va<F: Format>(&self, level: Level, at: usize) -> u64 {
-        self.va + ((self.first + at) as u64 * F::entry_span(level))
+        self.va + at as u64 * F::entry_span(level)
     }
 
     /// The physical address of the entry at `at`, counted from the first that was read.
     #[inline(always)]
     pub(super) fn entry<F: Format>(&self, at: usize) -> u64 {
-        self.address.wrapping_add(((self.first + at) * F::ENTRY_BYTES) as u64)
+        self.first.wrapping_add((at * F::ENTRY_BYTES) as u64)
     }
 
     /// The leaf that comes next, or the run that starts there; none where something else comes next.
-    #[inline(always)]
-    pub(super) fn next_leaf<F: Format<Rights = R>>(
-        &mut self,
-        format: &F,
-        place: (Space, Level),
-        leaves: Leaves,
-    ) -> Option<Leaf<R>> {
-        let mut cursor = self.cursor();
-        let leaf = cursor.next_leaf(format, place, leaves);
-        self.next = cursor.next;
-        leaf
-    }
-
-    #[inline(always)]
-    pub(super) fn cursor(&self) -> Cursor<'_, B, R> {
-        Cursor { frame: self, entries: self.entries(), next: self.next }
-    }
-}
-
-/// A place in an open table: small, so that a loop holds it in registers.
-pub(super) struct Cursor<'f, B, R> {
-    frame: &'f Frame<'f, B, R>,
-    entries: Entries<'f>,
-    pub(super) next: usize,
-}
-
-impl<B: TableBuffer, R: Copy> Cursor<'_, B, R> {
-    /// As [`Frame::next_leaf`].
+    ///
+    /// What is seldom needed is called, so that this itself is short.
     #[inline(always)]
     pub(super) fn next_leaf<F: Format<Rights = R>>(
         &mut self,
@@ -114,20 +88,150 @@ impl<B: TableBuffer, R: Copy> Cursor<'_, B, R> {
         (space, level): (Space, Level),
         leaves: Leaves,
     ) -> Option<Leaf<R>> {
-        let at = self.entries.next_used::<F>(self.next);
-        self.next = at;
-        let raw = self.entries.raw::<F>(at);
+        let (mut at, mut raw) = (self.next, self.entries().raw::<F>(self.next));
+        if raw == 0 {
+            (at, raw) = self.entries().next_used_called::<F>(at);
+            self.next = at;
+        }
         let Entry::Leaf(pa) = format.decode(level, raw) else { return None };
-        let pages = match leaves {
-            Leaves::Each => 1,
-            Leaves::Runs => self.entries.run(format, level, at, pa, 0),
-            Leaves::RunsIgnoringAccessedDirty => self.entries.run(format, level, at, pa, F::ACCESSED_DIRTY),
+        let pages = match leaves.ignored::<F>() {
+            None => 1,
+            Some(ignored) => self.entries().run_called(format, level, at, pa, ignored),
         };
         self.next = at + pages;
-        let frame = self.frame;
-        let rights = format.restrict(frame.rights, level, raw);
-        let (va, entry) = (F::canonical(frame.va::<F>(level, at)), frame.entry::<F>(at));
-        Some(Leaf { space, level, va, pa, pages: pages as u32, raw, entry, rights })
+        Some(self.leaf(format, (space, level), at, raw, pa, pages))
+    }
+
+    /// Gives out the leaves that follow one another, `room` of them at most, and says for how many more there is room.
+    #[inline(always)]
+    pub(super) fn fold_leaves<F: Format<Rights = R>, A>(
+        &mut self,
+        format: &F,
+        (space, level): (Space, Level),
+        room: u64,
+        init: A,
+        mut give: impl FnMut(A, Leaf<R>) -> A,
+    ) -> (A, u64) {
+        let (entries, first) = (self.entries(), self.next);
+        // Each leaf is an entry: among so many entries there are not too many.
+        let end = entries.count::<F>().min(first.saturating_add(usize::try_from(room).unwrap_or(usize::MAX)));
+        let (mut at, mut skipped, mut given) = (first, 0, init);
+        while at < end {
+            let raw = entries.raw::<F>(at);
+            if let Entry::Leaf(pa) = format.decode(level, raw) {
+                given = give(given, self.leaf(format, (space, level), at, raw, pa, 1));
+                at += 1;
+            } else if raw == 0 {
+                let used = entries.next_used::<F>(at + 1);
+                skipped += used - at;
+                at = used;
+            } else {
+                break;
+            }
+        }
+        self.next = at;
+        (given, room - (at - first - skipped) as u64)
+    }
+
+    /// As [`fold_leaves`](Self::fold_leaves), run by run.
+    #[inline(always)]
+    pub(super) fn fold_runs<F: Format<Rights = R>, A>(
+        &mut self,
+        format: &F,
+        (space, level): (Space, Level),
+        ignored: u64,
+        mut room: u64,
+        init: A,
+        mut give: impl FnMut(A, Leaf<R>) -> A,
+    ) -> (A, u64) {
+        let (entries, mut at, mut given) = (self.entries(), self.next, init);
+        while room > 0 {
+            at = entries.next_used::<F>(at);
+            let raw = entries.raw::<F>(at);
+            let Entry::Leaf(pa) = format.decode(level, raw) else { break };
+            let pages = entries.run(format, level, at, pa, ignored);
+            given = give(given, self.leaf(format, (space, level), at, raw, pa, pages));
+            at += pages;
+            room -= 1;
+        }
+        self.next = at;
+        (given, room)
+    }
+
+    /// Gives out the leaves of a page table that follow one another, `room` of them at most, stretch by stretch.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(super) fn fold_stretches<F: Format<Rights = R>, A>(
+        &mut self,
+        format: &F,
+        space: Space,
+        mut room: u64,
+        init: A,
+        mut give: impl FnMut(A, Stretch<'_, F>) -> A,
+    ) -> (A, u64) {
+        let (entries, mut at, mut given) = (self.entries(), self.next, init);
+        loop {
+            at = entries.next_used::<F>(at);
+            let most = usize::try_from(room).unwrap_or(usize::MAX);
+            let len = entries.leaves(format, Level::LEAF, at).min(most);
+            if len == 0 {
+                break;
+            }
+            let (va, entry) = (F::canonical(self.va::<F>(Level::LEAF, at)), self.entry::<F>(at));
+            let entries = entries.part::<F>(at, len);
+            given = give(given, Stretch { format, space, entries, va, entry, rights: self.rights });
+            at += len;
+            room -= len as u64;
+        }
+        self.next = at;
+        (given, room)
+    }
+
+    #[inline(always)]
+    fn leaf<F: Format<Rights = R>>(
+        &self,
+        format: &F,
+        (space, level): (Space, Level),
+        at: usize,
+        raw: u64,
+        pa: u64,
+        pages: usize,
+    ) -> Leaf<R> {
+        let rights = format.restrict(self.rights, level, raw);
+        let (va, entry) = (F::canonical(self.va::<F>(level, at)), self.entry::<F>(at));
+        Leaf { space, level, va, pa, pages: pages as u32, raw, entry, rights }
+    }
+}
+
+/// Leaves that follow one another in one page table without a gap.
+#[cfg(feature = "alloc")]
+pub(crate) struct Stretch<'t, F: Format> {
+    format: &'t F,
+    pub(crate) space: Space,
+    entries: Entries<'t>,
+    /// What the first of them maps.
+    va: u64,
+    /// Where the first of them is.
+    entry: u64,
+    /// The rights of the path down to the table.
+    rights: F::Rights,
+}
+
+#[cfg(feature = "alloc")]
+impl<F: Format> Stretch<'_, F> {
+    /// Appends what `make` makes of each.
+    #[inline(always)]
+    pub(crate) fn extend<T>(self, into: &mut alloc::vec::Vec<T>, mut make: impl FnMut(Leaf<F::Rights>) -> T) {
+        let Self { format, space, entries, va, entry, rights } = self;
+        entries.extend::<F, T>(into, move |index, raw| {
+            let level = Level::LEAF;
+            // All of them are leaves.
+            let pa = if let Entry::Leaf(pa) = format.decode(level, raw) { pa } else { 0 };
+            let rights = format.restrict(rights, level, raw);
+            let va = va + index as u64 * F::entry_span(level);
+            let entry = entry + (index * F::ENTRY_BYTES) as u64;
+            make(Leaf { space, level, va, pa, pages: 1, raw, entry, rights })
+        });
     }
 }
 

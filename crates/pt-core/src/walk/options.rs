@@ -2,7 +2,7 @@
 
 use core::ops::RangeInclusive;
 
-use crate::Space;
+use crate::{Format, Space};
 
 /// How pages are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -14,6 +14,18 @@ pub enum Leaves {
     Runs,
     /// As [`Runs`](Leaves::Runs), but the accessed and dirty bits may differ; the first page's stand for the run.
     RunsIgnoringAccessedDirty,
+}
+
+impl Leaves {
+    /// The bits in which the pages of one run may differ; none where pages are no runs.
+    #[inline(always)]
+    pub(super) fn ignored<F: Format>(self) -> Option<u64> {
+        match self {
+            Self::Each => None,
+            Self::Runs => Some(0),
+            Self::RunsIgnoringAccessedDirty => Some(F::ACCESSED_DIRTY),
+        }
+    }
 }
 
 /// What a root means that an earlier root already was.

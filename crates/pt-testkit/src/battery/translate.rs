@@ -1,6 +1,6 @@
 //! Translation equals the oracle's, at addresses where something is and next to them.
 
-use pt_core::{Extents, Format, Memory, TranslateError, Translation};
+use pt_core::{Extents, Format, Memory, TranslateError, Translation, Translator};
 
 use super::check;
 use super::compare::{OnMemory, cause, on_each_memory, rights};
@@ -24,14 +24,30 @@ impl<F: Format> OnMemory for Compare<'_, F> {
     fn run<M: Memory + ?Sized>(&self, memory: &M) {
         let Case { mode, roots, range, .. } = self.case;
         for &root in roots {
-            for va in addresses(self.case, root) {
+            // Ascending and descending: what a batch keeps of the last address serves the next one, or does not.
+            let mut batch = Translator::new(self.format.clone(), memory, root);
+            let addresses = addresses(self.case, root);
+            for &va in addresses.iter().chain(addresses.iter().rev()) {
                 let engine = pt_core::translate(&self.format, memory, root, va);
+                assert_eq!(batch.translate(va), engine, "in a batch");
                 self.compare(root, va, engine);
             }
             let mut next = mode.places(range.0, range.1).map(|places| places.0);
             let last = mode.places(range.0, range.1).map(|places| places.1);
+            let extents = || Extents::new(self.format.clone(), memory, root, range.0..=range.1);
+            let listed: Vec<_> = extents().take(EXTENTS).collect();
+            if listed.len() < EXTENTS {
+                // Begun by `next` and ended by `fold`, too.
+                for begun in [0, 1, listed.len() / 2] {
+                    let mut rest = extents();
+                    assert!(rest.by_ref().take(begun).eq(listed[..begun.min(listed.len())].iter().copied()));
+                    let mut folded = Vec::new();
+                    rest.for_each(|extent| folded.push(extent));
+                    assert_eq!(folded, listed[begun.min(listed.len())..]);
+                }
+            }
             let mut seen = 0;
-            for extent in Extents::new(self.format.clone(), memory, root, range.0..=range.1).take(EXTENTS) {
+            for extent in listed {
                 let place = mode.place(extent.va).expect("addresses are canonical");
                 assert_eq!(Some(place), next, "extents follow one another");
                 let end = place + (extent.len - 1);
