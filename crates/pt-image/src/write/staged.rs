@@ -68,6 +68,17 @@ impl Staged {
         self.file.path()
     }
 
+    /// Sees to it that the file can be read through a mapping, as [`Image::open`](crate::Image::open) does. On a tmpfs its holes
+    /// need room for that, and where there is none, reading them ends the process (SIGBUS).
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Write`]: there is no room.
+    pub fn fill_holes(&self) -> Result<(), WriteError> {
+        let filled = fill_holes(self.file.as_file());
+        filled.map_err(|cause| WriteError::Write { path: self.path.clone(), cause })
+    }
+
     /// Waits until the content is on the disk. [`commit`](Self::commit) does that, too: this is for whoever has something to
     /// do meanwhile, on another thread. It is to be asked once only: a disk says once that it failed.
     ///
@@ -154,6 +165,27 @@ impl Output {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn fill_holes(file: &fs::File) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+
+    let len = file.metadata()?.len();
+    if len > 0 && on_tmpfs(file)? {
+        fallocate(file, FallocateFlags::empty(), 0, len)?;
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn on_tmpfs(file: &fs::File) -> io::Result<bool> {
+    Ok(rustix::fs::fstatfs(file)?.f_type == 0x0102_1994)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn fill_holes(_: &fs::File) -> io::Result<()> {
+    Ok(())
+}
+
 /// How many of `bytes`, which go to the offset `at`, come before the first page that differs from those before it in
 /// whether it is zeros; and whether they are.
 fn run(at: u64, bytes: &[u8]) -> (bool, usize) {
@@ -168,6 +200,25 @@ fn run(at: u64, bytes: &[u8]) -> (bool, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where there is a tmpfs, and it can be written.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn on_a_tmpfs_holes_can_be_filled() {
+        use std::os::unix::fs::MetadataExt;
+
+        const LEN: u64 = 16 * HOLE as u64;
+        let Ok(folder) = tempfile::tempdir_in("/dev/shm") else { return };
+        let mut output = Output::create(&folder.path().join("image")).expect("creates");
+        output.skip_to(LEN);
+        if !on_tmpfs(output.staged.file.as_file()).expect("is there") {
+            return;
+        }
+        let staged = output.finish().expect("is written");
+        staged.fill_holes().expect("has room");
+        let metadata = fs::metadata(staged.temporary_path()).expect("is there");
+        assert_eq!((metadata.len(), metadata.blocks() * 512), (LEN, LEN));
+    }
 
     #[test]
     fn runs_end_where_zeros_begin_or_end() {

@@ -75,6 +75,7 @@ fn rebuild<F: Encode<Rights: Hash>>(
     }
     let staged = write(&writer, &memory, output)?;
     if !arguments.no_verify {
+        staged.fill_holes()?;
         let new = Image::open(staged.temporary_path(), &OpenOptions::new())?;
         // What is written goes to the disk while it is being proved.
         let (proved, synced) = std::thread::scope(|scope| {
