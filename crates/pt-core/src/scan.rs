@@ -85,6 +85,15 @@ impl Entries<'_> {
         with_width!(F, self.0, |words, load| next_used(words, from, load))
     }
 
+    /// Which of the 64 entries from `first` on are not zero: bit 0 is the first of them.
+    #[inline(always)]
+    pub(crate) fn used<F: Format>(self, first: usize) -> u64 {
+        with_width!(F, self.0, |words, load| {
+            let words = words.get(first..).unwrap_or_default();
+            used(&words[..words.len().min(64)], load)
+        })
+    }
+
     /// As [`next_used`](Self::next_used), with that entry. It is called, not inlined: for loops that come here seldom.
     #[inline(never)]
     pub(crate) fn next_used_called<F: Format>(self, from: usize) -> (usize, u64) {
@@ -215,6 +224,21 @@ fn leading<B>(words: &[B], is: impl Fn(&B) -> bool) -> usize {
         at += 1;
     }
     at
+}
+
+#[inline(always)]
+fn used<B, W: Word>(words: &[B], load: impl Fn(&B) -> W) -> u64 {
+    let mut used = 0;
+    let (blocks, rest) = words.as_chunks::<8>();
+    for (index, block) in blocks.iter().enumerate() {
+        let bit = |at: usize| u64::from(!load(&block[at]).is_zero()) << at;
+        let bits = (bit(0) | bit(1)) | (bit(2) | bit(3)) | ((bit(4) | bit(5)) | (bit(6) | bit(7)));
+        used |= bits << (index * 8);
+    }
+    for (index, word) in rest.iter().enumerate() {
+        used |= u64::from(!load(word).is_zero()) << (blocks.len() * 8 + index);
+    }
+    used
 }
 
 /// How many of `words` equal `raw`, `raw + step`, `raw + 2 × step` and so on, looking at the bits in `kept` only.

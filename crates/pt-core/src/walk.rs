@@ -322,6 +322,31 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
         self.fold_leaves(Level::LEAF, init, give)
     }
 
+    /// As [`fold_leaves`](Self::fold_leaves), from a hole on; nothing where leaves are given out in runs.
+    #[inline(always)]
+    fn fold_scattered<A>(
+        &mut self,
+        level: Level,
+        init: A,
+        give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
+    ) -> A {
+        if self.leaves != Leaves::Each {
+            return init;
+        }
+        let (format, place) = (&self.format, (self.space, level));
+        let frame = &mut self.frames[level.depth::<F>()];
+        let give = |given, leaf| give(given, Ok(Event::Leaf(leaf)));
+        let (given, room) = frame.fold_scattered(format, place, self.room, init, give);
+        self.room = room;
+        given
+    }
+
+    /// [`fold_scattered`](Self::fold_scattered) of a page table, apart from what it is like without holes.
+    #[inline(never)]
+    fn fold_holes<A>(&mut self, init: A, give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A) -> A {
+        self.fold_scattered(Level::LEAF, init, give)
+    }
+
     /// [`fold_leaves`](Self::fold_leaves) of any other table.
     #[inline(never)]
     fn fold_directory<A>(
@@ -330,7 +355,8 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
         init: A,
         give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
     ) -> A {
-        self.fold_leaves(level, init, give)
+        let given = self.fold_leaves(level, init, give);
+        self.fold_scattered(level, given, give)
     }
 
     /// As `fold`, for walks whose leaves are given out [each](Leaves::Each): a page table's leaves go to `stretch`, as many
@@ -410,7 +436,10 @@ impl<F: Format, M: Memory + ?Sized, V: Remember> Iterator for Walk<'_, F, M, V> 
         let mut given = init;
         loop {
             given = match self.open.checked_sub(1).and_then(Level::at_depth::<F>) {
-                Some(Level::LEAF) => self.fold_page_table(given, &mut give),
+                Some(Level::LEAF) => {
+                    given = self.fold_page_table(given, &mut give);
+                    self.fold_holes(given, &mut give)
+                }
                 Some(level) => self.fold_directory(level, given, &mut give),
                 None => given,
             };
