@@ -13,7 +13,7 @@ use crate::cpu_time::CpuTime;
 
 pub(crate) fn bench(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("bombs");
-    group.sample_size(10).measurement_time(std::time::Duration::from_millis(500));
+    group.sample_size(10).measurement_time(std::time::Duration::from_millis(200));
     for bomb in Bomb::ALL {
         let scene = bomb.scene();
         for (level, range) in cuts().into_iter().enumerate() {

@@ -14,6 +14,7 @@ use pt_amd64::FourLevel;
 use pt_benches::calls;
 use pt_benches::peers::{generic, memflow, multiarch, x86_64};
 use pt_benches::{Fields, KERNEL, Pattern, Scene, scrambled};
+use pt_core::Translator;
 
 use crate::cpu_time::CpuTime;
 
@@ -38,7 +39,9 @@ fn addresses(criterion: &mut Criterion<CpuTime>, name: &str, scene: &Scene, addr
     let (mut memory, mut flow) = (scene.memory.clone(), memflow::Space::new(bytes, root));
     let translate = |va| pt_core::translate(&format, bytes, root, va);
     let multiarch = multiarch::Space::new(&mut memory, root);
+    let mut batch = Translator::new(format, bytes, root);
     for &va in addresses {
+        assert_eq!(batch.translate(va), translate(va));
         let pa = translate(va).expect("mapped").pa;
         let page = calls::upstream_pages(tables, (va, 1)).next().expect("mapped");
         assert_eq!(page.phys_base | (va & 0xfff), pa);
@@ -59,6 +62,10 @@ fn addresses(criterion: &mut Criterion<CpuTime>, name: &str, scene: &Scene, addr
     };
     time("all-fields", &mut |all| sum(all, |va| translate(va).fields()));
     time("address", &mut |all| sum(all, |va| translate(va).map_or(0, |found| found.pa)));
+    time("batch", &mut |all| {
+        let mut space = Translator::new(format, bytes, root);
+        sum(all, |va| space.translate(va).map_or(0, |found| found.pa))
+    });
     time("x86_64-translate", &mut |all| {
         sum(all, |va| flags_and_address(mapped.translate(VirtAddr::new(va))))
     });
@@ -102,6 +109,6 @@ fn flags_and_address(result: TranslateResult) -> u64 {
 
 /// Each address is hidden from the optimiser, or a hot one would be looked up once.
 #[inline(always)]
-fn sum(addresses: &[u64], translate: impl Fn(u64) -> u64) -> u64 {
+fn sum(addresses: &[u64], mut translate: impl FnMut(u64) -> u64) -> u64 {
     addresses.iter().fold(0, |sum, &va| sum.wrapping_add(translate(black_box(va))))
 }

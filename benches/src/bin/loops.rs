@@ -12,7 +12,7 @@ use pt_amd64::FourLevel;
 use pt_benches::sides::{Change, Ours, Range, Side, empty};
 use pt_benches::{Copying, Fields, GIB, KERNEL, Pattern, PhysicalMemory, Scene, calls, fields, scrambled};
 use pt_core::raw::{BasicMapping, Mapping, MappingKind};
-use pt_core::{Leaves, Limits, Memory, Options, Walk, translate};
+use pt_core::{Leaves, Limits, Memory, Options, Translator, Walk, translate};
 use pt_rebuild::{Arena, Graph, Keep, Plan, RebuildOptions};
 
 /// Something prepared: for how many elements it is, and what runs.
@@ -39,6 +39,8 @@ const LOOPS: &[(&str, Prepare)] = &[
     ("raw-map-pages", raw_map),
     ("translate-random", || translations(false)),
     ("translate-sorted", || translations(true)),
+    ("translate-batch-random", || batch(false)),
+    ("translate-batch-sorted", || batch(true)),
     ("edit-map-4k", || map(SMALL, SMALL.len)),
     ("edit-unmap-4k", || change(SMALL, Ours::unmap)),
     ("edit-protect-4k", || change(SMALL, |space, range| Ours::protect(space, range, false))),
@@ -150,16 +152,32 @@ fn raw_map() -> Prepared {
     Prepared { elements: PAGES, run: Box::new(run) }
 }
 
-fn translations(sorted: bool) -> Prepared {
-    let scene = Scene::one(Pattern::Scattered, KERNEL);
+/// Addresses of 4 GiB, and the space that maps them.
+fn addresses(sorted: bool) -> (Scene, Vec<u64>) {
     let mut addresses: Vec<u64> = (0..1 << 16).map(|number| scrambled(number) & ((4 << 30) - 1)).collect();
     if sorted {
         addresses.sort_unstable();
     }
+    (Scene::one(Pattern::Scattered, KERNEL), addresses)
+}
+
+fn translations(sorted: bool) -> Prepared {
+    let (scene, addresses) = addresses(sorted);
     let elements = addresses.len() as u64;
     let run = move || {
         let (format, bytes, root) = (FourLevel::default(), scene.memory.bytes(), scene.roots[0]);
         let one = |&va: &u64| translate(&format, bytes, root, black_box(va)).map_or(0, |found| found.pa);
+        addresses.iter().map(one).fold(0, u64::wrapping_add)
+    };
+    Prepared { elements, run: Box::new(run) }
+}
+
+fn batch(sorted: bool) -> Prepared {
+    let (scene, addresses) = addresses(sorted);
+    let elements = addresses.len() as u64;
+    let run = move || {
+        let mut space = Translator::new(FourLevel::default(), scene.memory.bytes(), scene.roots[0]);
+        let one = |&va: &u64| space.translate(black_box(va)).map_or(0, |found| found.pa);
         addresses.iter().map(one).fold(0, u64::wrapping_add)
     };
     Prepared { elements, run: Box::new(run) }

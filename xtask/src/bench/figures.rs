@@ -75,6 +75,7 @@ pub(super) const FIGURES: &[Figures] = &[
         lines: &[
             ("ours, all fields", "all-fields"),
             ("ours, address", "address"),
+            ("ours, address, `Translator`", "batch"),
             ("ours, raw `virt_to_phys`", "raw-pages"),
             ("x86_64, `translate`", "x86_64-translate"),
             ("x86_64, `translate_addr`", "x86_64-translate_addr"),

@@ -25,9 +25,14 @@ impl Time {
         self.median / self.elements
     }
 
-    /// How many times as long this takes, with the ends of what that can be.
+    /// How many times as long this takes for each element, with the ends of what that can be.
     pub(super) fn over(&self, other: &Self) -> Ratio {
-        Ratio { median: self.median / other.median, low: self.low / other.high, high: self.high / other.low }
+        let elements = other.elements / self.elements;
+        Ratio {
+            median: self.median / other.median * elements,
+            low: self.low / other.high * elements,
+            high: self.high / other.low * elements,
+        }
     }
 
     fn parse(estimates: &Value, benchmark: Option<&Value>) -> Option<Self> {
@@ -133,6 +138,8 @@ mod tests {
         assert!((time.each() - 2.0).abs() < 1e-9);
         let ratio = time.over(&Time { median: 50.0, low: 40.0, high: 60.0, elements: 50.0 });
         assert_eq!(ratio, Ratio { median: 2.0, low: 1.5, high: 3.0 });
+        let twice = time.over(&Time { median: 50.0, low: 40.0, high: 60.0, elements: 100.0 });
+        assert_eq!(twice, Ratio { median: 4.0, low: 3.0, high: 6.0 });
         let whole = Time::parse(&estimates, Some(&json!({ "throughput": null }))).unwrap();
         assert_eq!(whole, Time { elements: 1.0, ..time });
         assert_eq!(Time::parse(&json!({}), None), None);
