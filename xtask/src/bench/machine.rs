@@ -12,7 +12,8 @@ pub(super) fn describe(sh: &Shell) -> Result<String> {
     let memory = value(&memory, "MemTotal").and_then(gibibytes);
     let memory = memory.map(|memory| format!(", {memory} GiB of memory")).unwrap_or_default();
     let load = sh.read_file("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().map(|load| format!(", load {load} at the end")).unwrap_or_default();
+    let load =
+        load.split(' ').next().map(|load| format!(", load {load} when this was written")).unwrap_or_default();
     let rustc = toolchain(sh)?;
     Ok(format!("{processor}, {count} CPUs{memory}{load}; {}; {rustc}, release build", std::env::consts::OS))
 }

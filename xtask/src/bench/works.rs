@@ -124,14 +124,21 @@ pub(super) const WORKS: &[Work] = &[
         AtMost(1.5),
     ),
     work(
-        "64 spaces, contiguous",
+        "64 spaces, contiguous, as runs",
         "spaces-contiguous/runs/64",
         &["spaces-contiguous/hyperlight/64"],
         "hyperlight",
         AtLeast(500.0),
     ),
     work(
-        "64 spaces, scattered",
+        "64 spaces, scattered, each leaf",
+        "spaces-scattered/fold/64",
+        &["spaces-scattered/hyperlight/64"],
+        "hyperlight",
+        AtLeast(300.0),
+    ),
+    work(
+        "64 spaces, scattered, as runs",
         "spaces-scattered/runs/64",
         &["spaces-scattered/hyperlight/64"],
         "hyperlight",
