@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod asan;
 mod bench;
 mod built;
 mod conformance;
@@ -73,11 +74,15 @@ const STEPS: [Step; 13] = [
         about: "accesses are judged as Unicorn's MMU does, and as QEMU does for a guest",
         run: conformance::sample,
     },
-    Step { name: "fuzz-check", about: "fuzz targets compile", run: fuzz::check },
+    Step {
+        name: "fuzz-check",
+        about: "fuzz targets compile, and find nothing in the inputs that are kept",
+        run: fuzz::check,
+    },
 ];
 
 /// Checks that need more than the one toolchain: a release runs them, CI does not. They install what they need.
-const RELEASE: [Step; 6] = [
+const RELEASE: [Step; 7] = [
     Step { name: "deny", about: "licences, duplicates and sources of dependencies", run: release::deny },
     Step { name: "semver", about: "public interfaces keep what the last tag promised", run: release::semver },
     Step {
@@ -90,6 +95,7 @@ const RELEASE: [Step; 6] = [
         about: "the READMEs' examples, outside of the workspace, with the dependencies that they name",
         run: outside::run,
     },
+    Step { name: "asan", about: "the raw interface's tests, under AddressSanitizer", run: asan::run },
     Step {
         name: "targets",
         about: "no_std crates where std does not exist, and where usize has 32 bits",
@@ -206,12 +212,12 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET [--runs N] [--seconds N] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET|all [--runs N] [--seconds N] [--keep] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
          bench measures everything and writes docs/performance.md, or compares (records) instructions of the hot loops\n\
-         fuzz runs one target of fuzz/ under cargo-fuzz, without end unless told otherwise\n\
+         fuzz runs one target of fuzz/ (or all in turn) under cargo-fuzz, without end unless told otherwise\n\
          exhaust tries all graphs of 4 or fewer tables of a toy format from 1 or 2 roots, or a part of them\n\
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
          conformance compares accesses with those of Unicorn's MMU, all queries or one in N, and of a guest in QEMU, N in each mode\n\

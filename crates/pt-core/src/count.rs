@@ -3,7 +3,6 @@
 //! Each table's totals are complete before anything aliases it (the stack holds one table per depth), so an alias adds
 //! what its table holds, and the cost is one addition per event.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::{Event, Format, Geometry, MAX_LEVELS, Space};
@@ -23,20 +22,20 @@ pub struct Reached {
 impl Reached {
     /// Leaf entries of all levels.
     pub fn all_leaves(&self) -> u64 {
-        self.leaves.iter().sum()
+        self.leaves.iter().copied().fold(0, u64::saturating_add)
     }
 
     /// The bytes that the leaves map; large pages that the range cuts count whole.
     pub fn bytes<F: Format>(&self) -> u64 {
-        self.leaves.iter().zip(F::SHIFTS).map(|(leaves, shift)| leaves << shift).sum()
+        self.leaves.iter().zip(F::SHIFTS).map(|(leaves, shift)| leaves << shift).fold(0, u64::saturating_add)
     }
 
     fn add(&mut self, other: &Self) {
         for (sum, leaves) in self.leaves.iter_mut().zip(other.leaves) {
-            *sum += leaves;
+            *sum = sum.saturating_add(leaves);
         }
-        self.faults += other.faults;
-        self.absent += other.absent;
+        self.faults = self.faults.saturating_add(other.faults);
+        self.absent = self.absent.saturating_add(other.absent);
     }
 }
 
@@ -87,12 +86,12 @@ impl<'a> FromIterator<&'a SpaceCounts> for Total {
     fn from_iter<I: IntoIterator<Item = &'a SpaceCounts>>(spaces: I) -> Self {
         spaces.into_iter().fold(Self::default(), |sum, space| Self {
             spaces: sum.spaces + 1,
-            tables: sum.tables + space.tables_owned,
-            leaves_met: sum.leaves_met + space.leaves_met,
-            another_space: sum.another_space + space.another_space,
-            same_space: sum.same_space + space.same_space,
-            empty: sum.empty + space.empty,
-            faults_met: sum.faults_met + space.faults_met,
+            tables: sum.tables.saturating_add(space.tables_owned),
+            leaves_met: sum.leaves_met.saturating_add(space.leaves_met),
+            another_space: sum.another_space.saturating_add(space.another_space),
+            same_space: sum.same_space.saturating_add(space.same_space),
+            empty: sum.empty.saturating_add(space.empty),
+            faults_met: sum.faults_met.saturating_add(space.faults_met),
             expanded_leaves: sum.expanded_leaves + u128::from(space.reached.all_leaves()),
         })
     }
@@ -127,7 +126,7 @@ impl Counter {
         Self::default()
     }
 
-    /// Counts one event of a walk, all of whose events are given in order.
+    /// Counts one event of a walk, all of whose events are given in order. (What others come to has no meaning.)
     pub fn observe<F: Format>(&mut self, event: &Event<F::Rights>) {
         self.enter(event.space());
         let mut single = Reached::default();
@@ -147,9 +146,10 @@ impl Counter {
             }
             Event::Alias(alias) => {
                 self.close(alias.level.depth::<F>());
-                single = self.tables[alias.table.index()];
-                let now = alias.space + 1;
-                let first_link = core::mem::replace(&mut self.linked_by[alias.table.index()], now) != now;
+                single = self.tables.get(alias.table.index()).copied().unwrap_or_default();
+                let now = alias.space.saturating_add(1);
+                let linked_by = self.linked_by.get_mut(alias.table.index());
+                let first_link = linked_by.is_some_and(|linked_by| core::mem::replace(linked_by, now) != now);
                 let counts = self.current();
                 counts.empty += u64::from(single.all_leaves() == 0);
                 if alias.owner == alias.space {
@@ -179,10 +179,10 @@ impl Counter {
     }
 
     fn enter(&mut self, space: Space) {
-        let known = self.spaces.len();
-        if known <= space as usize {
+        // Each space begins with an event of its root, so that they come one by one.
+        if self.spaces.len() <= space as usize {
             self.close(0);
-            self.spaces.extend(vec![SpaceCounts::default(); space as usize + 1 - known]);
+            self.spaces.push(SpaceCounts::default());
         }
     }
 

@@ -50,7 +50,7 @@ pub struct FrameIndex<R> {
 
 /// The last physical address of a leaf event.
 fn last<F: Format>(leaf: &Leaf<F::Rights>) -> u64 {
-    leaf.pa.saturating_add(u64::from(leaf.pages) * F::entry_span(leaf.level) - 1)
+    leaf.pa.saturating_add(u64::from(leaf.pages).saturating_mul(F::entry_span(leaf.level)).saturating_sub(1))
 }
 
 impl<R: Copy> FrameIndex<R> {
@@ -70,8 +70,9 @@ impl<R: Copy> FrameIndex<R> {
             match event? {
                 Event::Table(table) => {
                     open.truncate(table.level.depth::<F>());
+                    let id = TableId(links.len() as u32);
                     links.push((table.level.number(), vec![open.last().copied()]));
-                    open.push(table.id);
+                    open.push(id);
                 }
                 Event::Alias(alias) => {
                     open.truncate(alias.level.depth::<F>());
@@ -104,7 +105,7 @@ impl<R: Copy> FrameIndex<R> {
         let (first, end) = frames.into_inner();
         let from = self.highest.partition_point(|&highest| highest < first);
         let to = self.leaves.partition_point(|(leaf, _)| leaf.pa <= end);
-        let candidates = self.leaves.get(from..to).unwrap_or_default();
+        let candidates = self.leaves.get(from..to).filter(|_| first <= end).unwrap_or_default();
         candidates.iter().filter(move |(leaf, _)| last::<F>(leaf) >= first).map(move |(leaf, table)| {
             let size = F::entry_span(leaf.level);
             let skipped = first.saturating_sub(leaf.pa) / size;

@@ -45,7 +45,7 @@ pub struct Recording<F: Format> {
 }
 
 impl<F: Format> Recording<F> {
-    /// Records a walk of `format`.
+    /// Records a walk of `format`: all of its events, in order. (What is made of others has no meaning.)
     ///
     /// # Errors
     ///
@@ -82,8 +82,7 @@ impl<F: Format> Recording<F> {
             }
         }
         let fruitful = match &event {
-            Event::Table(table) => {
-                debug_assert_eq!(table.id.index(), self.below.len(), "events of one whole walk");
+            Event::Table(_) => {
                 open.push(self.below.len());
                 self.below.push(here + 1..here + 1);
                 self.fruitful.push(false);
@@ -100,8 +99,9 @@ impl<F: Format> Recording<F> {
                 }
             }
         }
-        let space = event.space() as usize;
-        while self.spaces.len() <= space {
+        // Each space begins with an event of its root, so that they come one by one.
+        let space = self.spaces.len().min(event.space() as usize);
+        if space == self.spaces.len() {
             self.spaces.push(here..here);
         }
         self.spaces[space].end = here + 1;
@@ -205,7 +205,12 @@ impl<F: Format> Iterator for Expand<'_, F> {
                     let va = moved(fault.va);
                     return Some(Event::Fault(crate::Fault { space: self.space, va, ..fault }));
                 }
-                Event::Alias(alias) if !self.recording.fruitful[alias.table.index()] => {}
+                Event::Alias(alias)
+                    if !self
+                        .recording
+                        .fruitful
+                        .get(alias.table.index())
+                        .is_some_and(|&fruitful| fruitful) => {}
                 Event::Alias(alias) => {
                     let depth = alias.level.depth::<F>();
                     let mut rights = replay.rights;

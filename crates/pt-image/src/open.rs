@@ -193,10 +193,10 @@ fn unwrapped(mut source: Source, options: &OpenOptions) -> Result<Source, Error>
         return Err(Error::Limit { path, limit: options.decode_limit, origin });
     }
     let mut bytes = Vec::new();
-    if bytes.try_reserve_exact(end as usize).is_err() {
+    let Some(end) = usize::try_from(end).ok().filter(|&end| bytes.try_reserve_exact(end).is_ok()) else {
         return Err(Error::OutOfMemory { path, decoded: 0 });
-    }
-    bytes.resize(end as usize, 0);
+    };
+    bytes.resize(end, 0);
     kdump::flat::fill(source.bytes(), &mut bytes);
     source.replace(bytes);
     Ok(source)

@@ -37,7 +37,7 @@ pub struct Extent {
 impl Extent {
     /// How many bytes it has.
     pub fn bytes(&self) -> u64 {
-        self.last - self.first + 1
+        self.last.saturating_sub(self.first).saturating_add(1)
     }
 }
 

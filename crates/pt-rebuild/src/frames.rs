@@ -18,12 +18,12 @@ pub struct Stretch {
 impl Stretch {
     /// How many bytes it has.
     pub fn bytes(&self) -> u64 {
-        self.last - self.first + 1
+        self.last.saturating_sub(self.first).saturating_add(1)
     }
 
     /// The last new physical address.
     pub fn to_last(&self) -> Option<u64> {
-        self.to.map(|to| to + (self.last - self.first))
+        self.to.map(|to| to.saturating_add(self.last.saturating_sub(self.first)))
     }
 
     /// Whether `next` goes on where this ends.

@@ -57,13 +57,13 @@ impl Shape {
     }
 
     /// How often `size` can be added to `raw`, that value included, before it carries out of the address field. A bit
-    /// inside the field that is not address (an ignored one) ends it too.
+    /// inside the field that is not address (an ignored one) ends it too. At least 1; `size` is a power of two.
     #[inline(always)]
     pub const fn contiguous(self, raw: u64, size: u64) -> u64 {
-        let first_gap = (!self.address & !(size - 1)).trailing_zeros();
+        let first_gap = (!self.address & !size.wrapping_sub(1)).trailing_zeros();
         let end = if first_gap < 64 { 1u64 << first_gap } else { 0 };
         // A size is a power of two, which only a shift says to the compiler.
-        let left = end.wrapping_sub(raw & end.wrapping_sub(1) & self.address) >> size.trailing_zeros();
+        let left = end.wrapping_sub(raw & end.wrapping_sub(1) & self.address) >> (size.trailing_zeros() & 63);
         if left == 0 { 1 } else { left }
     }
 }

@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use crate::{Event, Format, Geometry, LimitReached, Space, TableId};
+use crate::{Event, Format, Geometry, LimitReached, TableId};
 
 /// How one visit of a table is reached.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// As the root of a space.
-    Root(Space),
+    /// As the root of a space, at this address.
+    Root(u64),
     /// By a link of the table of that visit, at that offset of its span.
     Below(TableId, u64),
 }
@@ -34,7 +34,6 @@ pub struct Sharing {
     visits: HashMap<u64, Vec<TableId>>,
     /// Per visit: the ways to it, and the last offset of its span.
     ways: Vec<(Vec<Way>, u64)>,
-    roots: Vec<u64>,
 }
 
 impl Sharing {
@@ -53,26 +52,25 @@ impl Sharing {
         // The visit that is open at each depth, with its first virtual address.
         let mut open: Vec<(TableId, u64)> = vec![];
         for event in walk {
-            let (table, level, va, address, space) = match event? {
-                Event::Table(table) => (table.id, table.level, table.va, table.address, table.space),
-                Event::Alias(alias) => (alias.table, alias.level, alias.our_va, alias.address, alias.space),
+            let (table, level, va, address) = match event? {
+                Event::Table(table) => (table.id, table.level, table.va, table.address),
+                Event::Alias(alias) => (alias.table, alias.level, alias.our_va, alias.address),
                 Event::Leaf(_) | Event::Absent(_) | Event::Fault(_) => continue,
             };
             let depth = level.depth::<F>();
             open.truncate(depth);
-            if depth == 0 {
-                sharing.roots.resize(space as usize + 1, address);
-            }
             let way = match open.last() {
                 Some(&(above, start)) if depth > 0 => Way::Below(above, va.wrapping_sub(start)),
-                _ => Way::Root(space),
+                _ => Way::Root(address),
             };
             if table.index() == sharing.ways.len() {
                 sharing.ways.push((Vec::new(), F::table_span_last(level)));
                 sharing.visits.entry(address).or_default().push(table);
                 open.push((table, va));
             }
-            sharing.ways[table.index()].0.push(way);
+            if let Some((ways, _)) = sharing.ways.get_mut(table.index()) {
+                ways.push(way);
+            }
         }
         Ok(sharing)
     }
@@ -82,7 +80,7 @@ impl Sharing {
         let mut reaches = Vec::new();
         for &visit in self.visits.get(&address).into_iter().flatten() {
             let span_last = self.ways.get(visit.index())?.1;
-            self.climb::<F>(visit, 0, span_last, &mut reaches)?;
+            self.climb::<F>((visit, F::LEVELS), 0, span_last, &mut reaches)?;
         }
         Some(reaches)
     }
@@ -90,15 +88,14 @@ impl Sharing {
     /// Follows the ways up to the roots. Each step goes one level up, so that it is as deep as there are levels.
     fn climb<F: Format>(
         &self,
-        visit: TableId,
+        (visit, levels): (TableId, u8),
         offset: u64,
         span_last: u64,
         reaches: &mut Vec<Reach>,
     ) -> Option<()> {
         for way in &self.ways.get(visit.index())?.0 {
             match *way {
-                Way::Root(space) => {
-                    let root = *self.roots.get(space as usize)?;
+                Way::Root(root) => {
                     let reach = Reach { root, va: F::canonical(offset & F::VA_MASK), span_last };
                     // A root that was given twice is one place.
                     if !reaches.contains(&reach) {
@@ -106,6 +103,7 @@ impl Sharing {
                     }
                 }
                 Way::Below(above, further) => {
+                    let above = (above, levels.checked_sub(1)?);
                     self.climb::<F>(above, offset.wrapping_add(further), span_last, reaches)?;
                 }
             }

@@ -28,13 +28,14 @@ pub struct Dedup<'a, M: ?Sized> {
 
 impl<'a, M: Memory + ?Sized> Dedup<'a, M> {
     /// Moves what lies in `held`, whose bytes are in `memory`, to what is free in `arena`, and merges frames of `piece`
-    /// bytes: the smallest page's.
+    /// bytes: the smallest page's, a power of two. (What is less than 32 bytes or more than 1 GiB is taken as that.)
     pub fn new(
         arena: &'a mut Arena,
         held: impl IntoIterator<Item = RangeInclusive<u64>>,
         memory: &'a M,
         piece: u64,
     ) -> Self {
+        let piece = piece.clamp(32, 1 << 30).next_power_of_two();
         Self { compact: Compact::new(arena, held), memory, piece }
     }
 

@@ -1,0 +1,5 @@
+//! Accesses that are judged and marked: `src/access.rs` says what is done with an input.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| pt_fuzz::access::run(input));

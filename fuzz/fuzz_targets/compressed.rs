@@ -1,0 +1,5 @@
+//! Compressed images: `src/compressed.rs` says what is done with an input.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| pt_fuzz::compressed::run(input));

@@ -1,0 +1,5 @@
+//! `LiME` dumps: `src/lime.rs` says what is done with an input.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| pt_fuzz::lime::run(input));

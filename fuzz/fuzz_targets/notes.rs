@@ -1,0 +1,5 @@
+//! ELF notes: `src/notes.rs` says what is done with an input.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| pt_fuzz::notes::run(input));

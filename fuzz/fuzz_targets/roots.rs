@@ -1,0 +1,5 @@
+//! The search for roots: `src/roots.rs` says what is done with an input.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| pt_fuzz::roots::run(input));
