@@ -4,8 +4,8 @@ use pt_amd64::FourLevel;
 use pt_core::raw::{
     BasicMapping, LinkRights, Mapping, MappingKind, SpaceAwareMapping, SpaceReferenceMapping,
 };
-use pt_core::{Level, translate};
-use pt_rebuild::{Arena, Graph, GraphError, Keep, Plan, RebuildOptions};
+use pt_core::{Cause, Fault, Level, Link, Unreadable, translate};
+use pt_rebuild::{Arena, Faults, Graph, GraphError, Keep, Plan, PlanError, RebuildOptions};
 
 const WRITABLE: MappingKind =
     MappingKind::Basic(BasicMapping { readable: true, writable: true, executable: true });
@@ -94,4 +94,42 @@ fn what_no_table_can_hold() {
 fn references_lead_back() {
     let missing = graph(&[(0x1000, vec![reference(0x3000, 1, 0)]), (0x3000, vec![])]).map(|_| ());
     assert_eq!(missing, Err(GraphError::NoSuchSpace { space: 0x1000, va: 0, owner: 0x3000 }));
+}
+
+/// A table of that level that could not be read, under the first entry of its holder, or as a root.
+fn unreadable(level: u8, raw: u64, entry: Option<u64>) -> Fault {
+    let level = Level::new(level).expect("a level");
+    let cause =
+        Cause::Unreadable { level, table: raw & !0xfff, link: Link { raw, entry }, why: Unreadable::Outside };
+    Fault { space: 0, va: 0, cause }
+}
+
+fn plan(fault: Fault, faults: Faults) -> Result<Plan<FourLevel>, PlanError> {
+    let graph = graph(&[(0x1000, vec![SpaceAwareMapping::Fault(fault)])]).expect("a graph");
+    Plan::new(graph, RebuildOptions { faults, ..RebuildOptions::default() }, Keep)
+}
+
+#[test]
+fn a_link_to_a_table_that_cannot_be_read_is_an_entry_of_the_table_above() {
+    for (level, tables) in [(3, 1), (2, 2), (1, 3)] {
+        let fault = unreadable(level, 0x9067, Some(0x5000));
+        assert_eq!(plan(fault, Faults::Refuse).map(|_| ()), Err(PlanError::Fault(fault)));
+        let plan = plan(fault, Faults::Keep).expect("a plan");
+        assert_eq!(plan.new_tables(), tables, "level {level}");
+        let rebuilt = plan.reserve(&mut Arena::new([0x10_0000..=0x1f_ffff])).expect("tables");
+        let kept = rebuilt.tables().iter().filter(|table| table.bytes[..8] == 0x9067_u64.to_le_bytes());
+        assert_eq!(kept.count(), 1, "level {level}");
+    }
+}
+
+#[test]
+fn a_root_that_cannot_be_read_is_no_root() {
+    let fault = unreadable(4, 0x1000, None);
+    for faults in [Faults::Refuse, Faults::Clear, Faults::Keep] {
+        assert_eq!(plan(fault, faults).map(|_| ()), Err(PlanError::Fault(fault)));
+    }
+    // It alone.
+    let spaces = [(0x1000, vec![SpaceAwareMapping::Fault(fault)]), (0x2000, vec![page(0x5000, 0)])];
+    let graph = graph(&spaces).expect("a graph");
+    assert_eq!(graph.spaces(), 2);
 }

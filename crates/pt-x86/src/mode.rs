@@ -162,3 +162,22 @@ impl ControlRegisters {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::format;
+
+    #[test]
+    fn every_mode_has_a_name_of_its_own() {
+        for mode in [Mode::Unpaged, Mode::TwoLevel, Mode::Pae, Mode::FourLevel, Mode::FiveLevel] {
+            assert_eq!(mode.name().parse(), Ok(mode));
+            assert_eq!(format!("{mode}"), mode.name());
+            assert_eq!(format!("{mode:>9}|"), format!("{:>9}|", mode.name()), "columns can be padded");
+        }
+        for name in ["", "4LEVEL", "4level "] {
+            assert_eq!(name.parse::<Mode>(), Err(ParseModeError));
+        }
+    }
+}

@@ -48,6 +48,8 @@ pub fn interesting_bits<F: Format>(kind: Kind, format: impl Fn(&Mode) -> F) {
         let all = combinations(&mode);
         for number in 1..=mode.levels() {
             assert_eq!(format.decode(level::<F>(number), 0), Entry::Absent);
+            let name = ["PT", "PD", "PDPT", "PML4", "PML5"][usize::from(number) - 1];
+            assert_eq!(F::table_name(level::<F>(number)), name, "as the manuals have it");
             for &raw in &all {
                 compare(&mode, &format, number, raw);
             }

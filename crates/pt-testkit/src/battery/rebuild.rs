@@ -7,6 +7,7 @@ mod known;
 mod memory;
 mod random;
 mod sizes;
+mod view;
 mod way;
 
 use std::hash::Hash;
@@ -31,7 +32,7 @@ pub use way::{Placing, Way};
 pub fn check_way<F: Encode<Rights: Hash>>(case: &Case, format: &F, way: &Way) -> Option<Rebuilt> {
     let old = Known::new(case);
     let (plan, mut arena) = plan(case, format, way, &old)?;
-    let (tables, requests) = (plan.new_tables(), plan.requests().count());
+    let (tables, requests, bytes) = (plan.new_tables(), plan.requests().count(), plan.table_bytes());
     let rebuilt = match plan.reserve(&mut arena) {
         Ok(rebuilt) => rebuilt,
         // What the pages map can be all that there is.
@@ -39,6 +40,7 @@ pub fn check_way<F: Encode<Rights: Hash>>(case: &Case, format: &F, way: &Way) ->
         Err(error) => panic!("{way:?}: {error:?}"),
     };
     assert_eq!(rebuilt.tables().len(), tables);
+    assert_eq!(rebuilt.tables().iter().map(|table| table.bytes.len() as u64).sum::<u64>(), bytes);
     check_rebuilt(case, format, way, &old, &rebuilt);
     Some(rebuilt)
 }
@@ -121,6 +123,7 @@ pub fn check_commit<F: Encode<Rights: Hash>>(case: &Case, format: &F, way: &Way,
     for table in rebuilt.tables() {
         assert_eq!(written.frames.bytes(table.address, table.bytes.len() as u64).as_ref(), Ok(&table.bytes));
     }
+    view::check(rebuilt, &memory);
     let writes = written.count;
     for allowed in [0, writes / 2, writes.saturating_sub(1)] {
         let mut short = Grown { writes: Some(allowed), ..Grown::default() };

@@ -30,6 +30,22 @@ fn reads_stop_at_the_hole() {
 }
 
 #[test]
+fn extents_show_how_far_they_are() {
+    for mode in [Mode::Unpaged, Mode::TwoLevel, Mode::Pae, Mode::FourLevel, Mode::FiveLevel] {
+        let mut guest = Guest::new(mode);
+        if mode != Mode::Unpaged {
+            guest.map(0x1000, 0x8_0000);
+        }
+        let view = guest.view();
+        let mut extents = view.extents(0x1000..=0x1fff);
+        let before = format!("{extents:?}");
+        assert!(before.starts_with("Extents("), "{before}");
+        assert!(extents.next().is_some());
+        assert_ne!(format!("{extents:?}"), before, "{mode}");
+    }
+}
+
+#[test]
 fn the_last_page_of_64_bits_is_followed_by_the_first() {
     for mode in [Mode::FourLevel, Mode::FiveLevel] {
         let mut guest = Guest::new(mode);

@@ -3,7 +3,7 @@
 use pt_amd64::{Features, FiveLevel, FourLevel};
 use pt_i686::{Pae, PaeFeatures, TwoLevel, TwoLevelFeatures};
 use pt_vcpu::{Machine, Mode, Paging, Registers, Rights, Vcpu, Vendor, with_format};
-use pt_x86::ControlRegisters;
+use pt_x86::{ControlRegisters, CpuState, Privilege};
 
 use crate::guest::{Guest, PAGED, registers};
 
@@ -50,6 +50,19 @@ fn defaults_are_the_widest_machine() {
     assert_eq!(paging(Mode::FourLevel), Paging::FourLevel(FourLevel::default()));
     assert_eq!(paging(Mode::FiveLevel), Paging::FiveLevel(FiveLevel::default()));
     assert_eq!(paging(Mode::Pae), Paging::Pae(Pae::default()));
+}
+
+#[test]
+fn the_state_is_that_of_the_registers() {
+    for mode in PAGED {
+        let registers = Registers { cr3: 0x2b_5fff, ..registers(mode) };
+        let vcpu = |registers| Vcpu::new(registers, &Machine::default());
+        assert_eq!(vcpu(registers).state(), CpuState::from(registers.control()));
+        for cpl in 0..4 {
+            let privilege = if cpl == 3 { Privilege::User } else { Privilege::Supervisor };
+            assert_eq!(vcpu(Registers { cpl, ..registers }).privilege(), privilege, "level {cpl}");
+        }
+    }
 }
 
 #[test]

@@ -251,3 +251,18 @@ fn pae_pairs_of_isolated_kernels() {
         ]
     );
 }
+
+#[test]
+fn a_reason_names_the_other_root() {
+    let cases = [
+        (Reason::Given, "given"),
+        (Reason::GivenUnreadable, "given; it cannot be read"),
+        (Reason::KernelPart { like: 0x1000 }, "kernel part as 0x1000"),
+        (Reason::SharedDirectory { like: 0x1020, directory: 0x3000 }, "fourth directory 0x3000 as 0x1020"),
+        (Reason::KernelHalf { user: 0x2000 }, "kernel half of the pair with 0x2000"),
+        (Reason::UserHalf { kernel: 0x1000 }, "user half of the pair with 0x1000"),
+    ];
+    for (reason, text) in cases {
+        assert_eq!(reason.to_string(), text);
+    }
+}

@@ -59,6 +59,9 @@ fn true_roots_are_the_best_candidates() {
         let memory = Sparse::of(&guest);
         let ranked =
             rank_roots(&modes(), &memory, &[0..=memory.last], [0..=memory.last], &RankLimits::default());
+        let RankedRoot { links, sensible, .. } = ranked[0];
+        let text = format!("links {links} tables; entries: {sensible} sensible, ");
+        assert!(ranked[0].to_string().starts_with(&text), "{}", ranked[0]);
         let (mode, count) = (guest.paging.mode(), guest.listed.len());
         let is_true = |ranked: &&RankedRoot| {
             ranked.mode == mode && guest.listed.iter().any(|&(root, _)| root == ranked.root)
