@@ -15,6 +15,7 @@ mod dumps;
 mod elf_core;
 mod fuzz;
 mod guest;
+mod mutants;
 mod no_std;
 mod oracle;
 mod outside;
@@ -137,6 +138,7 @@ fn main() -> ExitCode {
             Err(error) => return usage(&format!("{error:#}")),
         },
         ["exhaust", ref rest @ ..] => shell().and_then(|sh| steps::exhaust(&sh, rest)),
+        ["mutants", ref rest @ ..] => shell().and_then(|sh| mutants::run(&sh, rest)),
         ["roots"] => return usage("roots needs the paths of images"),
         ["roots", ref images @ ..] => absolute(images).and_then(|images| roots::run(&shell()?, &images)),
         ["oracle", ref images @ ..] => absolute(images).and_then(|images| oracle::run(&shell()?, &images)),
@@ -212,7 +214,7 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET|all [--runs N] [--seconds N] [--keep] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET|all [--runs N] [--seconds N] [--keep] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record] | mutants [--jobs N] [--fast] [--fresh] [CRATE...]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
@@ -221,6 +223,8 @@ fn help() -> String {
          exhaust tries all graphs of 4 or fewer tables of a toy format from 1 or 2 roots, or a part of them\n\
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
          conformance compares accesses with those of Unicorn's MMU, all queries or one in N, and of a guest in QEMU, N in each mode\n\
+         mutants looks for changes to the crates without std and pt-rebuild, or to CRATEs, that no test notices, N tests at a time;\n\
+         cargo-mutants confirms them, unless --fast; --fresh forgets former verdicts\n\
          oracle compares `pt`, and what `pt rebuild` makes, with QEMU's own walk of images, or of all guests of the corpus\n\
          dumps reads what makedumpfile and QEMU make of the corpus's guests and of IMAGEs, and has drgn read what is written\n",
         lines(&STEPS),

@@ -9,7 +9,7 @@ use crate::workspace::{MAIN, Package, packages};
 pub(crate) fn fmt(sh: &Shell) -> Result<()> {
     tools::component(sh, "rustfmt", "fmt")?;
     cmd!(sh, "cargo fmt --all --check").run()?;
-    for directory in ["xtask/no-std-proof", "fuzz", "conformance"] {
+    for directory in ["xtask/no-std-proof", "fuzz", "conformance", "mutants"] {
         let _inside = sh.push_dir(directory);
         cmd!(sh, "cargo fmt --check").run()?;
     }
@@ -26,9 +26,12 @@ pub(crate) fn clippy(sh: &Shell) -> Result<()> {
     Ok(())
 }
 
+/// What no default feature brings, and has tests.
+const FEATURES: &str = "--features=pt-vcpu/kvm-bindings";
+
 pub(crate) fn test_checked(sh: &Shell) -> Result<()> {
     let checks = ["--config=profile.dev.overflow-checks=true", "--config=profile.dev.debug-assertions=true"];
-    cmd!(sh, "cargo test --workspace --lib --bins --tests {checks...}").run()?;
+    cmd!(sh, "cargo test --workspace {FEATURES} --lib --bins --tests {checks...}").run()?;
     Ok(())
 }
 
@@ -36,7 +39,7 @@ pub(crate) fn test_checked(sh: &Shell) -> Result<()> {
 pub(crate) fn test_unchecked(sh: &Shell) -> Result<()> {
     let checks =
         ["--config=profile.release.overflow-checks=false", "--config=profile.release.debug-assertions=false"];
-    cmd!(sh, "cargo test --workspace --lib --bins --tests --release {checks...}").run()?;
+    cmd!(sh, "cargo test --workspace {FEATURES} --lib --bins --tests --release {checks...}").run()?;
     Ok(())
 }
 

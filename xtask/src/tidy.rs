@@ -18,7 +18,7 @@ mod source;
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::workspace::{CONFORMANCE, FUZZ, MAIN, NO_STD_PROOF, packages};
+use crate::workspace::{CONFORMANCE, FUZZ, MAIN, MUTANTS, NO_STD_PROOF, packages};
 
 /// What is wrong, and what soon will be.
 #[derive(Debug, Default)]
@@ -61,6 +61,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     all.extend(packages(sh, NO_STD_PROOF)?);
     all.extend(packages(sh, FUZZ)?);
     all.extend(packages(sh, CONFORMANCE)?);
+    all.extend(packages(sh, MUTANTS)?);
     dependencies::check(&all, &sh.read_file(dependencies::PAGE)?, &mut report);
 
     for warning in &report.warnings {

@@ -14,6 +14,8 @@ pub(crate) const NO_STD_PROOF: &str = "xtask/no-std-proof/Cargo.toml";
 pub(crate) const FUZZ: &str = "fuzz/Cargo.toml";
 /// The manifest of the comparison with Unicorn.
 pub(crate) const CONFORMANCE: &str = "conformance/Cargo.toml";
+/// The manifest of what runs tests on mutants.
+pub(crate) const MUTANTS: &str = "mutants/Cargo.toml";
 
 /// One package; paths are relative to the repository's root.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,155 @@
+//! `mutants [--jobs N] [--fast] [--fresh] [--in DIRECTORY] CRATE...`, in the root of the workspace: which mutants of these crates no test catches.
+//!
+//! cargo-mutants builds every mutant and runs the tests on it; with thousands of mutants that takes days. Here all of them are
+//! compiled at once, each behind a switch that a variable of the environment sets when a test is run. What tests notice
+//! that way is caught. What they do not, and what has no form behind a switch, cargo-mutants judges: every mutant that is called missed
+//! is so in its eyes.
+//!
+//! [`list`] asks cargo-mutants what there is to change; [`schema`] and [`splice`] write the sources with all of it, [`tree`] is
+//! where they are, [`compile`] leaves out what does not compile; [`suite`] knows the tests, [`hunt`] runs them, [`results`]
+//! remembers, [`outside`] is cargo-mutants again.
+
+#![forbid(unsafe_code)]
+
+mod compile;
+mod hunt;
+mod list;
+mod outside;
+mod results;
+mod schema;
+mod splice;
+mod suite;
+mod tree;
+
+use std::fs;
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use list::Mutant;
+use results::{Results, Verdict};
+
+/// Where everything is kept, unless something else is said.
+const WORK: &str = "target/mutants";
+
+/// The packages whose tests are run, whichever crate is mutated.
+const TESTED: [&str; 7] = ["pt-core", "pt-x86", "pt-amd64", "pt-i686", "pt-vcpu", "pt-rebuild", "pt-testkit"];
+
+struct Options {
+    /// How many tests run at a time.
+    jobs: usize,
+    /// Whether cargo-mutants is left out.
+    fast: bool,
+    /// Whether former verdicts are forgotten.
+    fresh: bool,
+    work: String,
+    crates: Vec<String>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options =
+            Self { jobs: 2, fast: false, fresh: false, work: WORK.to_owned(), crates: Vec::new() };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--jobs" => options.jobs = arguments.next().context("--jobs needs a number")?.parse()?,
+                "--in" => options.work = arguments.next().context("--in needs a directory")?,
+                "--fast" => options.fast = true,
+                "--fresh" => options.fresh = true,
+                other if other.starts_with('-') => bail!("mutants does not take `{other}`"),
+                _ => options.crates.push(argument),
+            }
+        }
+        ensure!(!options.crates.is_empty(), "mutants of no crate");
+        ensure!(options.jobs > 0, "no test can be run with --jobs 0");
+        Ok(options)
+    }
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let root = std::env::current_dir()?;
+    let work = root.join(&options.work);
+    fs::create_dir_all(&work)?;
+    let path = work.join("results.jsonl");
+    if options.fresh {
+        let _ = fs::remove_file(&path);
+    }
+    let start = Instant::now();
+    let mutants = list::mutants(&root, &options.crates)?;
+    let results = Mutex::new(Results::open(&path, &root, &mutants)?);
+    println!("{} mutants", mutants.len());
+
+    let tested = TESTED.map(str::to_owned);
+    let built = compile::build(&root, &work, &mutants, &tested)?;
+    println!(
+        "built after {} s; running the tests of {} programs",
+        start.elapsed().as_secs(),
+        built.programs.len()
+    );
+    let suite = suite::Suite::measure(&built.programs, &work, options.jobs)?;
+    println!("{} tests pass, after {} s", suite.tests.len(), start.elapsed().as_secs());
+
+    let mut wanted = Vec::new();
+    {
+        let mut results = results.lock().expect("nobody else has them");
+        for (number, mutant) in (1..).zip(&mutants) {
+            let known = results.verdict(mutant);
+            if built.unviable.contains(&number) {
+                if known != Some(Verdict::Unviable) {
+                    results.add(mutant, Verdict::Unviable, Some("the compiler"))?;
+                }
+            } else if built.formless.contains(&number) {
+                if known.is_none() {
+                    results.add(mutant, Verdict::Formless, None)?;
+                }
+            } else if matches!(known, None | Some(Verdict::Missed | Verdict::Formless)) {
+                wanted.push((number, mutant));
+            }
+        }
+    }
+    println!("running the tests on {} mutants", wanted.len());
+    hunt::hunt(&suite, &wanted, options.jobs, &results)?;
+    println!("done after {} s", start.elapsed().as_secs());
+
+    let mut results = results.into_inner().expect("no worker is left");
+    if !options.fast {
+        for package in &options.crates {
+            let open = |mutant: &&Mutant| {
+                mutant.package == *package
+                    && matches!(results.verdict(mutant), Some(Verdict::Missed | Verdict::Formless))
+            };
+            let wanted: Vec<&Mutant> = mutants.iter().filter(open).collect();
+            outside::judge(&root, &work, package, &wanted, &tested, &mut results)?;
+        }
+    }
+    report(&options.crates, &mutants, &results);
+    Ok(())
+}
+
+fn report(crates: &[String], mutants: &[Mutant], results: &Results) {
+    println!("| crate | mutants | caught | timeout | unviable | missed | without a form |");
+    println!("|---|---|---|---|---|---|---|");
+    for package in crates {
+        let of = |verdict| {
+            let mine = mutants.iter().filter(|mutant| mutant.package == *package);
+            mine.filter(|mutant| verdict == results.verdict(mutant)).count()
+        };
+        let all = mutants.iter().filter(|mutant| mutant.package == *package).count();
+        println!(
+            "| {package} | {all} | {} | {} | {} | {} | {} |",
+            of(Some(Verdict::Caught)),
+            of(Some(Verdict::Timeout)),
+            of(Some(Verdict::Unviable)),
+            of(Some(Verdict::Missed)),
+            of(Some(Verdict::Formless)),
+        );
+    }
+    for mutant in mutants {
+        if matches!(results.verdict(mutant), Some(Verdict::Missed | Verdict::Formless)) {
+            println!("{:?}: {}", results.verdict(mutant).expect("it has one"), mutant.name);
+        }
+    }
+}
