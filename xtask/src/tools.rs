@@ -1,5 +1,7 @@
 //! Tools that steps need: installed where missing, or named in the error where that fails.
 
+mod debian;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -43,13 +45,14 @@ pub(crate) fn cxx(sh: &Shell) -> Result<()> {
     if ["c++", "g++", "clang++"].iter().any(|compiler| answers(sh, &[*compiler, "--version"])) {
         return Ok(());
     }
-    install_debian(sh, "g++").context("a C++ compiler is missing and could not be installed")
+    debian::install(sh, "g++").context("a C++ compiler is missing and could not be installed")
 }
 
 /// The program `makedumpfile`, from Debian's packages where `apt-get` is there to install it.
 pub(crate) fn makedumpfile(sh: &Shell) -> Result<PathBuf> {
     if !answers(sh, &["makedumpfile", "-v"]) {
-        install_debian(sh, "makedumpfile").context("`makedumpfile` is missing and could not be installed")?;
+        debian::install(sh, "makedumpfile")
+            .context("`makedumpfile` is missing and could not be installed")?;
     }
     Ok("makedumpfile".into())
 }
@@ -59,14 +62,14 @@ pub(crate) fn valgrind(sh: &Shell) -> Result<()> {
     if answers(sh, &["valgrind", "--version"]) {
         return Ok(());
     }
-    install_debian(sh, "valgrind").context("`valgrind` is missing and could not be installed")
+    debian::install(sh, "valgrind").context("`valgrind` is missing and could not be installed")
 }
 
 /// What a kernel module is built and taken apart with, from Debian's packages where `apt-get` is there to install it.
 pub(crate) fn kernel_modules(sh: &Shell) -> Result<()> {
     for (program, package) in [("make", "make"), ("gcc", "gcc"), ("strip", "binutils")] {
         if !answers(sh, &[program, "--version"]) {
-            install_debian(sh, package)
+            debian::install(sh, package)
                 .with_context(|| format!("`{program}` is missing and could not be installed"))?;
         }
     }
@@ -78,11 +81,7 @@ pub(crate) fn python_venv(sh: &Shell) -> Result<()> {
     if answers(sh, &["python3", "-m", "ensurepip", "--version"]) {
         return Ok(());
     }
-    install_debian(sh, "python3-venv").context("Python's `venv` is missing and could not be installed")
-}
-
-fn install_debian(sh: &Shell, package: &str) -> Result<()> {
-    Ok(cmd!(sh, "apt-get install -y --no-install-recommends {package}").run()?)
+    debian::install(sh, "python3-venv").context("Python's `venv` is missing and could not be installed")
 }
 
 /// GCC as a compiler for x86, 32 and 64 bits wide, from Debian's packages where `apt-get` is there to install it.
@@ -93,8 +92,7 @@ pub(crate) fn c_compiler(sh: &Shell) -> Result<&'static str> {
         ("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu")
     };
     if !answers(sh, &[compiler, "--version"]) {
-        cmd!(sh, "apt-get install -y --no-install-recommends {package}")
-            .run()
+        debian::install(sh, package)
             .with_context(|| format!("`{compiler}` is missing and could not be installed"))?;
     }
     Ok(compiler)
@@ -109,16 +107,12 @@ pub(crate) fn qemu(sh: &Shell) -> Result<()> {
         return Ok(());
     }
     let utilities = cmd!(sh, "dpkg-query --show qemu-utils").quiet().ignore_stderr().read();
-    let backports = if utilities.is_ok_and(|version| version.contains("~bpo")) {
-        let system = sh.read_file("/etc/os-release")?;
-        let codename = system.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-        Some(format!("--target-release={}-backports", codename.context("a Debian without a codename")?))
+    let installed = if utilities.is_ok_and(|version| version.contains("~bpo")) {
+        debian::install_from_backports(sh, "qemu-system-x86")
     } else {
-        None
+        debian::install(sh, "qemu-system-x86")
     };
-    cmd!(sh, "apt-get install -y --no-install-recommends {backports...} qemu-system-x86")
-        .run()
-        .with_context(|| format!("`{}` is missing and could not be installed", qemu::PROGRAM))
+    installed.with_context(|| format!("`{}` is missing and could not be installed", qemu::PROGRAM))
 }
 
 /// What Unicorn is built with: `CMake`, a C compiler, and libclang for its bindings. `LIBCLANG_PATH` says where a libclang is
@@ -126,12 +120,12 @@ pub(crate) fn qemu(sh: &Shell) -> Result<()> {
 pub(crate) fn unicorn(sh: &Shell) -> Result<()> {
     c_compiler(sh)?;
     if !answers(sh, &["cmake", "--version"]) {
-        install_debian(sh, "cmake").context("`cmake` is missing and could not be installed")?;
+        debian::install(sh, "cmake").context("`cmake` is missing and could not be installed")?;
     }
     if sh.var("LIBCLANG_PATH").is_ok() || answers(sh, &["dpkg-query", "--show", "libclang-dev"]) {
         return Ok(());
     }
-    install_debian(sh, "libclang-dev")
+    debian::install(sh, "libclang-dev")
         .context("libclang is missing (`LIBCLANG_PATH` is not set either) and could not be installed")
 }
 
