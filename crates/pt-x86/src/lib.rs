@@ -70,3 +70,18 @@ pub const fn address_mask(phys_bits: u8, low: u32) -> u64 {
 pub const fn reserved_above(phys_bits: u8, high: u32) -> u64 {
     if phys_bits as u32 > high { 0 } else { bits(phys_bits as u32, high) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn physical_addresses_end_at_bit_51() {
+        for phys_bits in 32..=64 {
+            let field = address_mask(phys_bits, 12);
+            assert_eq!(field, bits(12, u32::from(phys_bits.min(52)) - 1), "{phys_bits} bits");
+            assert_eq!(field | reserved_above(phys_bits, 51), bits(12, 51), "all of it is one or the other");
+        }
+        assert_eq!((address_mask(12, 12), address_mask(13, 12)), (0, 1 << 12));
+    }
+}

@@ -143,3 +143,25 @@ pub const fn widened(link: u64, attributes: u64) -> u64 {
     let executable = !attributes & Rights::EXECUTE.bits();
     (link | given) & !executable
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bits;
+
+    #[test]
+    fn a_run_goes_as_far_as_its_address_field() {
+        let page = Shape::new(0, bits(12, 51));
+        assert_eq!(page.contiguous(0x8000_0000_0000_0067, 0x1000), 1 << 40);
+        assert_eq!(page.contiguous(0x3067, 0x1000), (1 << 40) - 3);
+        assert_eq!(page.contiguous(bits(12, 51) | 1, 0x1000), 1);
+        // Bit 40 is not address.
+        let shared = Shape::new(0, bits(12, 51) & !bits(40, 40));
+        assert_eq!(shared.contiguous(1 << 45 | 0x2067, 0x1000), (1 << 28) - 2);
+        let large = Shape::new(bits(13, 20), bits(21, 51));
+        assert_eq!(large.contiguous(0x40_00e7, 0x20_0000), (1 << 31) - 2);
+        // There is nothing above the field.
+        let whole = Shape::new(0, bits(12, 63));
+        assert_eq!(whole.contiguous(0xf000_0000_0000_1000, 0x1000), (1 << 48) - 1);
+    }
+}

@@ -150,6 +150,14 @@ fn laws<F: Format>(mode: &Mode, format: &F, number: u8, raw: u64, other: u64) {
     if matches!(format.decode(at, raw), Entry::Leaf(_)) {
         let most = format.contiguous(at, raw);
         assert!(most >= 1, "{what}: a page is contiguous with itself");
+        let next = raw.wrapping_add(size);
+        let goes_on = mode.entry_bytes() == 8 || u32::try_from(next).is_ok();
+        if goes_on
+            && format.decode(at, next) == Entry::Leaf(address + size)
+            && attributes(mode, number, raw) == attributes(mode, number, next)
+        {
+            assert!(most > 1, "{what}: adding the size of a page gives the next one");
+        }
         for number_of_page in [0, 1, most / 2, most - 1].into_iter().filter(|&number| number < most) {
             let next = raw.wrapping_add(number_of_page * size);
             let there = address + number_of_page * size;
