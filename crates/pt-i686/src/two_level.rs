@@ -223,8 +223,7 @@ impl Encode for TwoLevel {
         (root & !field == 0).then_some(register & !field | root)
     }
 
-    /// Entries and CR3 have 32 bits.
     fn highest_table_address(&self, _: Level) -> u64 {
-        bits(0, 31)
+        self.small.address() | bits(0, 11)
     }
 }

@@ -24,7 +24,7 @@ use crate::naive::{Frames, Mode};
 
 pub(crate) use entry::{compose, hold};
 pub use mode::{Kind, feature_sets, modes};
-pub(crate) use mode::{ignored_bits, page_mask};
+pub(crate) use mode::page_mask;
 pub use sized::sized;
 
 /// One graph, and what to walk of it.
