@@ -23,8 +23,8 @@ use proptest::prelude::*;
 use crate::naive::{Frames, Mode};
 
 pub(crate) use entry::{compose, hold};
-pub use mode::{Kind, feature_sets, modes};
 pub(crate) use mode::page_mask;
+pub use mode::{Kind, feature_sets, modes};
 pub use sized::sized;
 
 /// One graph, and what to walk of it.
