@@ -8,8 +8,8 @@ use crate::{Format, Geometry, Level, Memory, TranslateError, Translation};
 /// Translates many addresses of one space, in any order: a batch.
 ///
 /// It keeps the path of the last address, and begins at the lowest table of it that maps the next one too. Of addresses in
-/// ascending order each then costs little more than reading its own entry; of those without order, what their upper
-/// indices have in common is read once.
+/// ascending order each then costs little more than reading its own entry; where they have no
+/// order, [`translate`](crate::translate) is quicker.
 ///
 /// What it answers is what [`translate`](crate::translate) answers, as long as nobody writes the tables meanwhile. Links
 /// that it has followed are not read again, so that it is made for a batch and not kept: as a processor's caches of
