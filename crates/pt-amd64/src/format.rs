@@ -94,16 +94,15 @@ impl<const LEVELS: u8> LongMode<LEVELS> {
     /// ```
     pub const fn new(features: Features) -> Self {
         const { assert!(LEVELS == 4 || LEVELS == 5) };
-        let everywhere =
-            (reserved_above(features.phys_bits, 51) | if features.nx { 0 } else { XD }) & !features.ignored;
+        let everywhere = reserved_above(features.phys_bits, 51) | if features.nx { 0 } else { XD };
         let top = if matches!(features.vendor, Vendor::Amd) { bits(8, 8) } else { 0 };
         let gib = if features.gib_pages { 0 } else { LARGE };
-        let address = address_mask(features.phys_bits, 12) & !features.ignored;
-        let link = Shape::new(everywhere | LARGE, address);
-        let top = Shape::new(everywhere | LARGE | top, address);
-        let page = Shape::new(everywhere, address);
-        let mib = Shape::new(everywhere | bits(13, 20), address & !bits(12, 20));
-        let gib = Shape::new(everywhere | bits(13, 29) | gib, address & !bits(12, 29));
+        let (address, ignored) = (address_mask(features.phys_bits, 12), features.ignored);
+        let link = Shape::new(everywhere | LARGE, address).ignoring(ignored);
+        let top = Shape::new(everywhere | LARGE | top, address).ignoring(ignored);
+        let page = Shape::new(everywhere, address).ignoring(ignored);
+        let mib = Shape::new(everywhere | bits(13, 20), address & !bits(12, 20)).ignoring(ignored);
+        let gib = Shape::new(everywhere | bits(13, 29) | gib, address & !bits(12, 29)).ignoring(ignored);
         Self { features, links: [link, link, link, top, top], leaves: [page, mib, gib] }
     }
 

@@ -138,6 +138,20 @@ pub enum EditError {
         /// How many there were.
         got: usize,
     },
+    /// The allocator gave a table at an address that no link can hold. It was given back, like the others.
+    #[error("no link can hold the address {table:#x} of a new table")]
+    Unlinkable {
+        /// Its physical address.
+        table: u64,
+    },
+    /// The tables are not those any more that were planned for. Either somebody else writes them, or the edit wrote a table
+    /// that it then met in another way: nobody said that it is [shared](Editor::shared), or it was to be edited for all
+    /// and hangs at two levels. What was written before stands, as after [`Unwritable`](Self::Unwritable).
+    #[error("{va:#x}: the tables changed while they were edited")]
+    Changed {
+        /// The virtual address that it was about when that showed.
+        va: u64,
+    },
     /// Memory that was read could not be written. What was written before stands: the edit is done for some of its entries
     /// and not for others, of which each is as it was or as it is to be, and no link leads to a table that was not written
     /// whole. What is stale is not known, so that everything is to be flushed. Tables that were reserved and not used
@@ -149,6 +163,27 @@ pub enum EditError {
         /// Why.
         why: Unreadable,
     },
+}
+
+impl EditError {
+    /// What it means in a commit, after a plan that did not meet it; `start` is where the edit starts.
+    #[cold]
+    fn after_plan(self, start: u64) -> Self {
+        match self {
+            Self::Unwritable { .. } => self,
+            Self::Unencodable { va, .. }
+            | Self::Mapped { va, .. }
+            | Self::NotMapped { va, .. }
+            | Self::Capped { va, .. }
+            | Self::Malformed { va, .. }
+            | Self::Shared { va, .. }
+            | Self::Unreadable { va, .. }
+            | Self::Changed { va } => Self::Changed { va },
+            Self::Range { .. } | Self::OutOfTables { .. } | Self::Unlinkable { .. } => {
+                Self::Changed { va: start }
+            }
+        }
+    }
 }
 
 /// What happens to a table that other spaces, or other addresses, reach too.
@@ -226,8 +261,9 @@ impl<'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Editor<'a
     ///
     /// [`EditError::Range`], [`Unencodable`](EditError::Unencodable), [`Mapped`](EditError::Mapped),
     /// [`Capped`](EditError::Capped), [`Malformed`](EditError::Malformed), [`Shared`](EditError::Shared),
-    /// [`Unreadable`](EditError::Unreadable), [`OutOfTables`](EditError::OutOfTables): nothing has changed;
-    /// [`Unwritable`](EditError::Unwritable): something may have.
+    /// [`Unreadable`](EditError::Unreadable), [`OutOfTables`](EditError::OutOfTables),
+    /// [`Unlinkable`](EditError::Unlinkable): nothing has changed; [`Unwritable`](EditError::Unwritable),
+    /// [`Changed`](EditError::Changed): something may have.
     pub fn map(
         &mut self,
         range: RangeInclusive<u64>,
@@ -317,6 +353,6 @@ impl<'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Editor<'a
         if let Some(unused) = unused {
             unused.release(&self.format, self.tables);
         }
-        done.map(|()| flush)
+        done.map(|()| flush).map_err(|why| why.after_plan(F::canonical(first)))
     }
 }

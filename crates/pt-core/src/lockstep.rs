@@ -158,8 +158,17 @@ pub fn lockstep<F: Format<Rights: Hash>, A: Memory + ?Sized, B: Memory + ?Sized>
     Ok(())
 }
 
-/// Two tables at a level, under the rights of their paths; one of the two can be nothing.
-type Pair<R> = (Level, Option<(u64, R)>, Option<(u64, R)>);
+/// Two sides at a level, at least one of them a table.
+type Pair<R> = (Level, Side<R>, Side<R>);
+
+/// What a pair is remembered by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Side<R> {
+    /// A table at this address, under the rights of its path.
+    Table(u64, R),
+    /// Nothing, with this entry: absent entries are compared, too.
+    Absent(u64),
+}
 
 struct Comparison<'a, F: Format, A: ?Sized, B: ?Sized, J> {
     before: (&'a F, &'a A),
@@ -290,8 +299,8 @@ where
 /// Under which a pair is remembered: tables, or a table and nothing.
 fn key<R: Copy>(level: Level, before: &Node<R>, after: &Node<R>) -> Option<Pair<R>> {
     let side = |node: &Node<R>| match *node {
-        Node::Table { address, rights, .. } => Some(Some((address, rights))),
-        Node::End(Mapped::Absent { .. }) => Some(None),
+        Node::Table { address, rights, .. } => Some(Side::Table(address, rights)),
+        Node::End(Mapped::Absent { raw }) => Some(Side::Absent(raw)),
         Node::End(_) => None,
     };
     Some((level, side(before)?, side(after)?))

@@ -81,14 +81,14 @@ impl Pae {
     pub const fn new(features: PaeFeatures) -> Self {
         let width = if features.phys_bits > MAX_PHYS_BITS { MAX_PHYS_BITS } else { features.phys_bits };
         let above = reserved_above(width, 62);
-        let reserved = (above | if features.nx { 0 } else { XD }) & !features.ignored;
+        let reserved = above | if features.nx { 0 } else { XD };
         let strict = if features.strict_pdpte { bits(5, 8) | bits(1, 2) } else { 0 };
-        let address = address_mask(width, 12) & !features.ignored;
+        let (address, ignored) = (address_mask(width, 12), features.ignored);
         Self {
             features,
-            small: Shape::new(reserved, address),
-            large: Shape::new(reserved | bits(13, 20), address & !bits(12, 20)),
-            pdpte: Shape::new((above | XD | strict) & !features.ignored, address),
+            small: Shape::new(reserved, address).ignoring(ignored),
+            large: Shape::new(reserved | bits(13, 20), address & !bits(12, 20)).ignoring(ignored),
+            pdpte: Shape::new(above | XD | strict, address).ignoring(ignored),
         }
     }
 
@@ -207,6 +207,10 @@ impl Encode for Pae {
 
     /// CR3 has 32 bits, so that the root is below 4 GiB; other tables are anywhere below MAXPHYADDR.
     fn highest_table_address(&self, level: Level) -> u64 {
-        if level.number() == PDPT { bits(0, 31) } else { self.small.address() | bits(0, 11) }
+        if level.number() == PDPT {
+            self.root(bits(0, 31)) | bits(0, 4)
+        } else {
+            self.small.address() | bits(0, 11)
+        }
     }
 }

@@ -95,9 +95,9 @@ impl TwoLevel {
     pub const fn new(features: TwoLevelFeatures) -> Self {
         let width = if features.phys_bits > 40 { 40 } else { features.phys_bits };
         let reserved = bits(if features.pse36 && width > 32 { width as u32 - 19 } else { 13 }, 21);
-        let small = Shape::new(0, bits(12, 31) & !features.ignored);
-        let address = (bits(22, 31) | HIGH_FIELD & !reserved) & !features.ignored;
-        Self { features, small, large: Shape::new(reserved & !features.ignored, address) }
+        let small = Shape::new(0, bits(12, 31)).ignoring(features.ignored);
+        let large = Shape::new(reserved, bits(22, 31) | HIGH_FIELD & !reserved).ignoring(features.ignored);
+        Self { features, small, large }
     }
 
     /// The features that it was made with.

@@ -1,10 +1,10 @@
 //! What `verify` knows about frames that were shared or expected somewhere, and where it says that something differs.
 
 use pt_amd64::FourLevel;
-use pt_core::{Limits, Memory};
+use pt_core::{Limits, Mapped, Memory};
 use pt_rebuild::{
-    Arena, Extent, FrameMap, Graph, Mismatch, NewRoot, Place, Plan, Proof, RebuildOptions, Rebuilt, Stretch,
-    VerifyError, verify,
+    Arena, Extent, Faults, FrameMap, Graph, Mismatch, NewRoot, Place, Plan, Proof, RebuildOptions, Rebuilt,
+    Stretch, VerifyError, verify,
 };
 
 const LINK: u64 = 7;
@@ -97,4 +97,24 @@ fn a_difference_says_in_which_space_it_is() {
     let text = differs.unwrap_err().to_string();
     assert!(text.starts_with("bytes from 0x8"), "{text}");
     assert!(rebuilt.view(&old).read(0x8800, &mut [0; 8]).is_ok());
+}
+
+/// Entries that cannot be followed are cleared, each of them: that a pair like it was met before says nothing of the bits of
+/// an entry that is absent.
+#[test]
+fn every_cleared_entry_is_zero() {
+    let nowhere = 0x100_0000 | LINK;
+    let old = memory(&[(0x1000, nowhere), (0x1008, nowhere)]);
+    let roots = [NewRoot { old: 0x1000, new: 0x2000 }];
+    let proof = Proof { faults: Faults::Clear, ..Proof::default() };
+    let verified = |entry: u64| {
+        let new = memory(&[(0x2008, entry)]);
+        verify(&FourLevel::default(), &old, &new, &roots, &proof)
+    };
+    assert!(verified(0).is_ok());
+    let Err(VerifyError::Mismatch { mismatch: Mismatch::Mapped { va, new, .. }, .. }) = verified(0x2_0000)
+    else {
+        panic!("{:?}", verified(0x2_0000))
+    };
+    assert_eq!((va, new), (1 << 39, Mapped::Absent { raw: 0x2_0000 }));
 }

@@ -118,6 +118,7 @@ macro_rules! raw_writes {
             attributes_are_kept_and_rights_are_those_of_the_kind = attributes_are_kept;
             links_that_withhold_rights_are_errors = links_cap;
             references_that_cannot_be_followed_are_errors = references_fail;
+            a_table_at_two_levels_is_noticed = tables_at_two_levels_are_noticed;
             tables_that_were_empty_are_shared = empty_tables_are_shared;
             tables_that_move_each_time_are_an_error = tables_that_do_not_settle;
         }

@@ -3,7 +3,7 @@
 use pt_amd64::FourLevel;
 use pt_core::{
     BumpTables, EditError, Editor, Event, Flush, Geometry, Level, MapOptions, OnShared, Options, Protection,
-    Reach, Sharing, Stale, StaleRange, Walk, translate,
+    Reach, Sharing, Stale, StaleRange, TableAllocator, TableRequest, Walk, translate,
 };
 use pt_x86::EntryFlags;
 
@@ -217,4 +217,43 @@ fn defect_18_remapping_inside_a_large_page_splits_it_or_says_so() {
     assert_eq!(at(&memory, 0x1000, page + 0x1000), Some(0x4000_4000));
     assert_eq!(at(&memory, 0x1000, large + 0x1f_ffff), Some(0x401f_ffff));
     assert_eq!(FourLevel::entry_span(Level::LEAF), 0x1000);
+}
+
+/// A directory that is its own page table: what is mapped through it replaces what was planned with.
+#[test]
+fn a_table_at_two_levels_is_noticed() {
+    let mut memory = shared();
+    memory[0x4000..0x4008].copy_from_slice(&(0x4000 | P | W | U).to_le_bytes());
+    // Pages from the second on, the last of them below the second entry of the directory. That entry reads as a link once
+    // the first page is mapped, to where nothing is.
+    let range = SLOT + 0x1000..=SLOT + 0x20_0fff;
+    let options = MapOptions { replace: true, largest: Level::LEAF, ..MapOptions::default() };
+    let map = |editor: &mut Editor<'_, _, _, _>| editor.map(range.clone(), 0x100_0000, W | U, options);
+    let before = memory.clone();
+    let refused = edit(&mut memory, 0x1000, OnShared::Refuse, map);
+    assert!(matches!(refused, Err(EditError::Shared { .. })) && memory == before, "{refused:?}");
+    let changed = edit(&mut memory, 0x1000, OnShared::EditForAll, map);
+    assert_eq!(changed, Err(EditError::Changed { va: SLOT + 0x20_0000 }));
+    assert_ne!(memory, before);
+}
+
+/// An allocator that gives what no entry can link is told so, before anything is written.
+#[test]
+fn tables_that_cannot_be_linked_are_given_back() {
+    struct High(Vec<u64>);
+    impl TableAllocator for High {
+        fn allocate(&mut self, _: &TableRequest) -> Option<u64> {
+            let table = [0x2_0000, 1 << 52].get(self.0.len()).copied();
+            self.0.extend(table);
+            table
+        }
+        fn release(&mut self, table: u64, _: &TableRequest) {
+            self.0.retain(|&held| held != table);
+        }
+    }
+    let (mut memory, mut tables) = (vec![0; 0x10_0000], High(Vec::new()));
+    let mut editor = Editor::new(FourLevel::default(), &mut memory, &mut tables, 0x1000);
+    let refused = editor.map(0..=0xfff, 0x9000, P, MapOptions::default()).expect_err("nothing can link it");
+    assert_eq!(refused, EditError::Unlinkable { table: 1 << 52 });
+    assert!(tables.0.is_empty() && memory.iter().all(|&byte| byte == 0));
 }

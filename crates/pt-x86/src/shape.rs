@@ -20,6 +20,12 @@ impl Shape {
         Self { judged: reserved | EntryFlags::PRESENT.bits(), address }
     }
 
+    /// As it is on a machine to which these bits mean nothing: they are neither reserved nor address.
+    #[must_use]
+    pub const fn ignoring(self, ignored: u64) -> Self {
+        Self::new(self.reserved() & !ignored, self.address & !ignored)
+    }
+
     /// Bits that must be zero.
     #[inline(always)]
     pub const fn reserved(self) -> u64 {

@@ -108,6 +108,11 @@ pub(super) struct Reserved {
     levels: [Range<usize>; MAX_LEVELS],
 }
 
+/// Whether an entry can link a table at that level there.
+fn fits<F: Encode>(format: &F, level: Level, table: u64) -> bool {
+    Level::new(level.number() + 1).and_then(|above| format.link(above, table)).is_some()
+}
+
 impl Reserved {
     /// As many as are needed, or none: then all that were got have been given back, and it says how many these were.
     pub(super) fn new<F: Encode, A: TableAllocator + ?Sized>(
@@ -121,13 +126,17 @@ impl Reserved {
             let request = TableRequest::of(format, level);
             reserved.levels[level.index()] = reserved.tables.len()..reserved.tables.len();
             for _ in 0..needed.0[level.index()] {
-                let Some(table) = allocator.allocate(&request) else {
-                    let got = reserved.tables.len();
-                    reserved.release(format, allocator);
-                    return Err(EditError::OutOfTables { needed: needed.total(), got });
+                let got = reserved.tables.len();
+                let table = allocator.allocate(&request);
+                reserved.tables.extend(table);
+                reserved.levels[level.index()].end = reserved.tables.len();
+                let failed = match table {
+                    None => EditError::OutOfTables { needed: needed.total(), got },
+                    Some(table) if !fits(format, level, table) => EditError::Unlinkable { table },
+                    Some(_) => continue,
                 };
-                reserved.tables.push(table);
-                reserved.levels[level.index()].end += 1;
+                reserved.release(format, allocator);
+                return Err(failed);
             }
         }
         Ok(reserved)

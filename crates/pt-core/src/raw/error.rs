@@ -113,6 +113,13 @@ pub enum MapError {
         /// The raw entry.
         raw: u64,
     },
+    /// The tables are not those any more that were looked at: one that was written is met again in another way, as where a
+    /// table hangs at two levels, or somebody else writes them. What was written stands.
+    #[error("{va:#x}: the tables changed while they were written")]
+    Changed {
+        /// The virtual address that it was about when that showed.
+        va: u64,
+    },
     /// A table moved, then one that links it, and so on, more often than tables are deep: an embedder moves a table each
     /// time it is written. Or a root moved, and is named where it was all the same. What was written stands, and of the
     /// links to the table some are still to where it was.
@@ -123,4 +130,25 @@ pub enum MapError {
         /// Where it is.
         to: u64,
     },
+}
+
+impl MapError {
+    /// What it means once everything was looked at without meeting it; `start` is where the call starts.
+    #[cold]
+    pub(super) fn after_plan(self, start: u64) -> Self {
+        match self {
+            Self::Unlinkable { .. } | Self::Adrift { .. } => self,
+            Self::Unencodable { va, .. }
+            | Self::PageInTheWay { va, .. }
+            | Self::TableInTheWay { va, .. }
+            | Self::Capped { va, .. }
+            | Self::Malformed { va, .. }
+            | Self::NotALink { va, .. }
+            | Self::Changed { va } => Self::Changed { va },
+            Self::Range { .. }
+            | Self::OutOfTables { .. }
+            | Self::UnknownSpace { .. }
+            | Self::Depth { .. } => Self::Changed { va: start },
+        }
+    }
 }

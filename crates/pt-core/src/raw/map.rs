@@ -44,7 +44,8 @@ use crate::{Entry, Geometry, Level};
 /// - [`MapError::Malformed`]: an entry on the way has reserved bits set;
 /// - [`MapError::OutOfTables`], or [`MapError::Unlinkable`] for a table that was allocated.
 ///
-/// Where tables move, [`MapError::Adrift`] and [`MapError::Unlinkable`] can come after something was written.
+/// [`MapError::Changed`], and where tables move [`MapError::Adrift`] and [`MapError::Unlinkable`], can come after something
+/// was written.
 ///
 /// # Safety
 ///
@@ -196,7 +197,7 @@ impl<F: RawFormat, Op: TableOps> Space<'_, F, Op> {
                 Ok(last) if last < request.last => va = last + 1,
                 done => {
                     self.release(reserve);
-                    return done.map(|_| ());
+                    return done.map(|_| ()).map_err(|why| why.after_plan(F::canonical(request.first)));
                 }
             }
         }

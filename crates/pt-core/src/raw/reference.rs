@@ -32,7 +32,8 @@ use crate::{Entry, Format, Geometry, Level};
 /// - [`MapError::Malformed`]: an entry on the way has reserved bits set;
 /// - [`MapError::OutOfTables`], or [`MapError::Unlinkable`] for a table that was allocated.
 ///
-/// Where tables move, [`MapError::Adrift`] and [`MapError::Unlinkable`] can come after something was written.
+/// [`MapError::Changed`], and where tables move [`MapError::Adrift`] and [`MapError::Unlinkable`], can come after something
+/// was written.
 ///
 /// # Safety
 ///
@@ -71,7 +72,7 @@ pub unsafe fn space_aware_map<F: RawFormat, Op: TableOps>(
     let mut reserve = space.reserve(needed::<F>((&ours, &here), (&theirs, &there)))?;
     let done = space.link(&ours, &theirs, (entry, rights), &mut reserve);
     space.release(reserve);
-    done
+    done.map_err(|why| why.after_plan(our_va))
 }
 
 /// Where to go: to the table at level `to` that translates `va`.

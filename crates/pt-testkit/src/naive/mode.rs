@@ -143,6 +143,17 @@ impl Mode {
         (up <= down).then_some((up, down))
     }
 
+    /// The same on a machine that ignores these address bits as well.
+    #[must_use]
+    pub fn ignoring(mut self, more: u64) -> Self {
+        match &mut self {
+            Self::TwoLevel { ignored, .. } | Self::Pae { ignored, .. } => *ignored |= more,
+            Self::FourLevel(long) | Self::FiveLevel(long) => long.ignored |= more,
+            Self::Toy => {}
+        }
+        self
+    }
+
     /// The root table's address in a root register: PCID or PWT/PCD, LAM and no-flush bits are not part of it.
     pub fn root(&self, cr3: u64) -> u64 {
         match *self {

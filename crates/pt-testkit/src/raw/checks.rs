@@ -13,7 +13,7 @@ use super::{Bound, InPlace, Spaces};
 
 pub use errors::{
     addresses_are_canonical, failures_leave_nothing, large_pages_are_in_the_way, large_pages_are_not_split,
-    links_cap, ranges_end_with_the_space, references_fail,
+    links_cap, ranges_end_with_the_space, references_fail, tables_at_two_levels_are_noticed,
 };
 pub use moves::{shared_tables_move_together, tables_that_do_not_settle, unnamed_roots_are_not_found};
 pub use rights::{

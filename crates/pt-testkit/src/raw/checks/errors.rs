@@ -243,3 +243,31 @@ pub fn references_fail<B: Bound>() {
         link::<B, _>(&memory, fine, &roots.to_vec()).expect("is linked");
     }
 }
+
+/// A table that hangs at two levels: what is written in it at one is met again at the other, where nothing was when it was
+/// looked at.
+pub fn tables_at_two_levels_are_noticed<B: Bound>() {
+    // A table at this depth that links itself in its first entry, and the span of its entries.
+    let own_child = |depth| {
+        let memory = empty::<B>();
+        map::<B>(&memory, page(0, 0x9000)).expect("is mapped");
+        let entry = entry_at(&memory, memory.roots()[0], 0, depth);
+        let level = Level::at_depth::<B::Format>(depth).expect("a depth");
+        memory.set_entry(entry, memory.format().link(level, entry & !0xfff).expect("is linked"));
+        (memory, span::<B::Format>(depth))
+    };
+    let levels = usize::from(B::Format::LEVELS);
+    let (memory, va) = own_child(levels - 2);
+    // PAT of a page is PS above.
+    let pages = Mapping { len: va, entry: LARGE | 1, ..page(PAGE, 0x9000) };
+    assert_eq!(map::<B>(&memory, pages), Err(MapError::Changed { va }));
+
+    // The owner's table comes to be where the link to it is to go.
+    let Some(depth) = levels.checked_sub(3) else { return };
+    let (memory, their_va) = own_child(depth);
+    let our_va = span::<B::Format>(depth + 1);
+    let (depth, rights) = (depth + 2, LinkRights::ALL);
+    let reference = SpaceReferenceMapping { depth, space: 7, our_va, their_va, entry: 0, rights };
+    let done = link::<B, _>(&memory, reference, &[(7, memory.roots()[0])]);
+    assert_eq!(done, Err(MapError::Changed { va: our_va }));
+}
