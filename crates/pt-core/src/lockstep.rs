@@ -227,22 +227,22 @@ where
         };
         let unreadable = (failure(bytes.0.as_ref()), failure(bytes.1.as_ref()));
         let nodes = (readable(level, before, unreadable.0), readable(level, after, unreadable.1));
-        if matches!(nodes, (Node::Table { .. }, _) | (_, Node::Table { .. })) {
-            self.judge.tables(level, F::canonical(va), &nodes.0, &nodes.1);
+        if let (Node::End(before), Node::End(after)) = nodes {
+            // What cannot be read is its link, and no two links need be alike.
+            if let Some(key) = key {
+                self.pairs.insert(key, Known { va, differ: false, unreadable });
+            }
+            return Ok(!self.judge.ends(F::canonical(va), last, before, after));
         }
+        self.judge.tables(level, F::canonical(va), &nodes.0, &nodes.1);
         if let Some(Known { va: like, differ, .. }) = known {
             if differ {
                 self.judge.repetition(F::canonical(va), last, F::canonical(like));
             }
             return Ok(differ);
         }
-        let differ = match nodes {
-            (Node::End(before), Node::End(after)) => !self.judge.ends(F::canonical(va), last, before, after),
-            (before, after) => {
-                let opened = (opened(before, bytes.0), opened(after, bytes.1));
-                self.entries(level, va, &opened.0, &opened.1)?
-            }
-        };
+        let opened = (opened(nodes.0, bytes.0), opened(nodes.1, bytes.1));
+        let differ = self.entries(level, va, &opened.0, &opened.1)?;
         if let Some(key) = key {
             self.pairs.insert(key, Known { va, differ, unreadable });
         }

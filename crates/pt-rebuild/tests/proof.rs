@@ -118,3 +118,17 @@ fn every_cleared_entry_is_zero() {
     };
     assert_eq!((va, new), (1 << 39, Mapped::Absent { raw: 0x2_0000 }));
 }
+
+/// Nor of the bits of a link to what cannot be read.
+#[test]
+fn every_kept_link_is_as_it_was() {
+    let nowhere = 0x100_0000 | LINK;
+    let old = memory(&[(0x1000, nowhere), (0x1008, nowhere)]);
+    let proof = Proof { faults: Faults::Keep, ..Proof::default() };
+    let verified = |second: u64| {
+        let new = memory(&[(0x2000, nowhere), (0x2008, second)]);
+        verify(&FourLevel::default(), &old, &new, &[NewRoot { old: 0x1000, new: 0x2000 }], &proof)
+    };
+    assert!(verified(nowhere).is_ok());
+    assert!(matches!(verified(nowhere | 1 << 9), Err(VerifyError::Mismatch { .. })));
+}
