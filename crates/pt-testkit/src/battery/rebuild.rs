@@ -17,7 +17,7 @@ use pt_rebuild::{Arena, Graph, NewRoot, Plan, PlanError, Proof, Rebuilt, VerifyE
 
 use super::compare::segments;
 use crate::generate::Case;
-use crate::naive::{Physical, Refusal, Sides, Tables, Terms, Went, faithful, refusals};
+use crate::naive::{Faulty, Physical, Refusal, Sides, Tables, Terms, Went, faithful, refusals};
 use known::Known;
 use memory::{Grown, Read};
 
@@ -71,7 +71,8 @@ fn plan<F: Encode<Rights: Hash>>(
             Some((plan, arena))
         }
         Err(error) => {
-            assert!(is_refused(way, &reasons, &error, old), "{way:?}: {error:?}, but {reasons:x?}");
+            let refused = is_refused(way, &reasons, &error, old) || is_taken(way, &puts, &error, old);
+            assert!(refused, "{way:?}: {error:?}, but {reasons:x?}");
             None
         }
     }
@@ -183,6 +184,14 @@ impl<F> std::fmt::Display for Judge<'_, F> {
 fn went(rebuilt: &Rebuilt) -> Vec<Went> {
     let stretches = rebuilt.frames().stretches().iter();
     stretches.map(|stretch| Went { first: stretch.first, last: stretch.last, to: stretch.to }).collect()
+}
+
+/// Whether frames were put where a table must go on being none.
+fn is_taken(way: &Way, puts: &[Went], error: &PlanError, old: &Known<'_>) -> bool {
+    let PlanError::Collision { first, last } = *error else { return false };
+    let meets = |(one, other): (u64, u64)| one <= last && first <= other;
+    let put = |went: &Went| went.to.is_some_and(|to| meets((to, to + (went.last - went.first))));
+    way.faults == Faulty::Kept && puts.iter().any(put) && old.unreadable.iter().any(|&table| meets(table))
 }
 
 /// Whether the oracle has that reason, or there was no room. Where pages change their sizes it does not know all reasons,
