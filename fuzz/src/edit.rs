@@ -251,10 +251,14 @@ impl Question for Edits {
     fn ask<F: Format<Rights = pt_x86::Rights> + Encode>(&self, format: &F, _: &Mode, scene: &Scene<'_>) {
         let mut choices = Choices::new(scene.rest);
         let mut memory = scene.memory.clone();
-        // Two pages further than links and roots can lead.
-        let (free, end) = (memory.len() as u64 + 0x2000, memory.len() as u64 + 0x5000);
-        memory.resize(end as usize, 0);
-        let tables = BumpTables::new(free..=end - 1);
+        let (own, more) = (memory.len() as u64, 0x3000);
+        memory.resize(memory.len() + more, 0);
+        let in_use = |event| matches!(event, Ok(pt_core::Event::Table(table)) if table.address >= own);
+        if Walk::new(format.clone(), &memory[..], &scene.roots, everything()).any(in_use) {
+            // Tables that are in use cannot be given out as new ones.
+            return;
+        }
+        let tables = BumpTables::new(own..=own + more as u64 - 1);
         let span = F::table_span_last(Level::LEAF) + 1;
         let places =
             [0, span - 0x1000, span, (F::VA_MASK / 2) & !0xfff, F::VA_MASK / 2 + 1, F::VA_MASK & !0xfff];

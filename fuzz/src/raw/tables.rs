@@ -14,6 +14,7 @@ const MOST: usize = PAGES + 12;
 /// Tables by number: that of address `n << 12` is the `n`th.
 pub(super) struct Tables<F> {
     tables: [Cell<*mut [u8; 4096]>; MOST],
+    /// One more than the last of them.
     count: Cell<usize>,
     /// What entries were before they were written.
     pub(super) before: RefCell<Vec<(u64, u64)>>,
@@ -107,12 +108,14 @@ impl<F: RawFormat> Tables<F> {
     }
 
     fn free(&self, table: u64) {
-        let last = self.count.get() - 1;
-        assert_eq!(table >> 12, last as u64, "the last that was allocated is the first to go back");
+        let freed = self.tables[(table >> 12) as usize].replace(std::ptr::null_mut());
+        assert!(!freed.is_null(), "{table:#x} is given back twice");
         self.allowed.set(self.allowed.get() + 1);
-        self.count.set(last);
         // SAFETY: it came from `Box::into_raw`, and nothing links it.
-        drop(unsafe { Box::from_raw(self.tables[last].replace(std::ptr::null_mut())) });
+        drop(unsafe { Box::from_raw(freed) });
+        // Mostly the last that was allocated is the first to go back.
+        let held = self.tables.iter().rposition(|table| !table.get().is_null());
+        self.count.set(held.map_or(0, |last| last + 1));
     }
 
     /// Where the table goes if it is written; none if it stays.
@@ -131,7 +134,7 @@ impl<F: RawFormat> Tables<F> {
 
 impl<F> Drop for Tables<F> {
     fn drop(&mut self) {
-        for table in &self.tables[..self.count.get()] {
+        for table in self.tables.iter().filter(|table| !table.get().is_null()) {
             // SAFETY: it came from `Box::into_raw`, and nobody reads it any more.
             drop(unsafe { Box::from_raw(table.get()) });
         }
