@@ -11,7 +11,10 @@ use crate::scene::PAGES;
 /// How many tables there can be in all.
 const MOST: usize = PAGES + 12;
 
-/// Tables by number: that of address `n << 12` is the `n`th.
+/// Where new tables are: where no entry leads, for what is in use cannot be given out.
+const NEW: u64 = 0x5a5a_5000;
+
+/// Tables by number: first those that there were, then new ones.
 pub(super) struct Tables<F> {
     tables: [Cell<*mut [u8; 4096]>; MOST],
     /// One more than the last of them.
@@ -48,11 +51,21 @@ impl<F: RawFormat> Tables<F> {
         let table = self.count.get();
         self.tables[table].set(Box::into_raw(Box::new(bytes)));
         self.count.set(table + 1);
-        (table as u64) << 12
+        match table.checked_sub(PAGES) {
+            Some(new) => NEW + ((new as u64) << 12),
+            None => (table as u64) << 12,
+        }
+    }
+
+    /// The number of the table that has an address.
+    fn number(addr: u64) -> Option<usize> {
+        let number = addr.checked_sub(NEW).map_or(addr >> 12, |offset| PAGES as u64 + (offset >> 12));
+        let known = if addr < NEW { PAGES } else { MOST };
+        usize::try_from(number).ok().filter(|&number| number < known)
     }
 
     fn at(&self, addr: u64) -> Option<*mut u8> {
-        let table = self.tables.get(usize::try_from(addr >> 12).ok()?)?.get();
+        let table = self.tables[Self::number(addr)?].get();
         (!table.is_null()).then(|| table.cast::<u8>().wrapping_add((addr & 0xfff) as usize))
     }
 
@@ -102,13 +115,13 @@ impl<F: RawFormat> Tables<F> {
             return None;
         }
         self.allowed.set(allowed);
-        let table = self.add([0; 4096]);
-        self.settled.borrow_mut()[(table >> 12) as usize] = true;
-        Some(table)
+        self.settled.borrow_mut()[self.count.get()] = true;
+        Some(self.add([0; 4096]))
     }
 
     fn free(&self, table: u64) {
-        let freed = self.tables[(table >> 12) as usize].replace(std::ptr::null_mut());
+        let number = Self::number(table).expect("a table that was allocated");
+        let freed = self.tables[number].replace(std::ptr::null_mut());
         assert!(!freed.is_null(), "{table:#x} is given back twice");
         self.allowed.set(self.allowed.get() + 1);
         // SAFETY: it came from `Box::into_raw`, and nothing links it.
@@ -120,15 +133,13 @@ impl<F: RawFormat> Tables<F> {
 
     /// Where the table goes if it is written; none if it stays.
     fn moves(&self, addr: u64) -> Option<u64> {
-        let table = (addr >> 12) as usize;
-        let count = self.count.get();
+        let (table, count) = (Self::number(addr)?, self.count.get());
         if table >= count || self.settled.borrow()[table] || count == MOST {
             return None;
         }
-        let to = self.add(self.bytes(addr));
         let mut settled = self.settled.borrow_mut();
-        (settled[table], settled[(to >> 12) as usize]) = (true, true);
-        Some(to)
+        (settled[table], settled[count]) = (true, true);
+        Some(self.add(self.bytes(addr)))
     }
 }
 

@@ -215,6 +215,8 @@ fn is_refused(way: &Way, reasons: &[Refusal], error: &PlanError, old: &Known<'_>
     let inexact = match error {
         PlanError::Limit { .. } | PlanError::Torn { .. } => old.large,
         PlanError::Conflict { .. } => old.ambiguous,
+        // Of several reasons, which comes first is nobody's business.
+        PlanError::Unencodable { .. } => !reasons.is_empty(),
         _ => false,
     };
     exact || (!way.is_plain() && inexact)
