@@ -9,7 +9,7 @@ use pt_rebuild::{
 };
 
 use super::known::{Known, top};
-use crate::naive::{Faulty, Mode, Terms, Went};
+use crate::naive::{Faulty, Frames, Mode, Terms, Went};
 
 /// The most tables that a rebuild may have here: more than any case has, and fewer than make a 1 GiB page in pieces.
 const LIMIT: u64 = 500;
@@ -110,7 +110,9 @@ impl Way {
         };
         let used =
             shift.into_iter().flat_map(|by| old.pages.iter().map(move |page| page.0 + by..=page.1 + by));
-        let unreadable = old.unreadable.iter().map(|&(first, last)| first..=last);
+        // Written memory is made of whole frames, and tables of the toy are smaller.
+        let frame = Frames::SIZE - 1;
+        let unreadable = old.unreadable.iter().map(|&(first, last)| first & !frame..=last | frame);
         used.chain(unreadable).for_each(|range| arena.reserve(&range));
         arena
     }
