@@ -136,7 +136,7 @@ impl FrameMap {
         self.stretches.get(after.checked_sub(1)?).filter(|stretch| stretch.last >= old)
     }
 
-    /// What became of `first..=last`. `hint` is the place of the last answer, where the next is likely to be.
+    /// What became of the page `first..=last`: it is torn, too, where it moves by less than its size. `hint` is the place of the last answer, where the next is likely to be.
     pub(crate) fn span(&self, first: u64, last: u64, hint: &mut usize) -> Span {
         let hit = |stretch: &Stretch| stretch.first <= first && first <= stretch.last;
         let index = if self.stretches.get(*hint).is_some_and(hit) {
@@ -148,7 +148,11 @@ impl FrameMap {
         *hint = index;
         match self.stretches.get(index) {
             Some(stretch) if hit(stretch) && last <= stretch.last => match stretch.to {
-                Some(to) => Span::Whole { to: to + (first - stretch.first), shared: stretch.shared },
+                Some(to) => {
+                    let (to, within) = (to + (first - stretch.first), last - first);
+                    let whole = Span::Whole { to, shared: stretch.shared };
+                    if (to ^ first) & within == 0 { whole } else { Span::Torn }
+                }
                 None => Span::Dropped,
             },
             _ => Span::Torn,

@@ -1,6 +1,12 @@
-//! Where compaction puts an extent for which there is no room as a whole.
+//! Where compaction puts an extent for which there is no room as a whole, and what becomes of large pages then.
 
-use pt_rebuild::{Arena, Compact, Extent, NoRoom, Place, Placement};
+use std::ops::RangeInclusive;
+
+use pt_amd64::FourLevel;
+use pt_core::{Limits, translate};
+use pt_rebuild::{
+    Arena, Compact, Extent, Graph, NoRoom, Place, Placement, Plan, Proof, RebuildOptions, verify,
+};
 
 /// Every set of free pages, and extents of every length: whatever fits in pieces is put, in order, each byte once, where it
 /// was free.
@@ -44,4 +50,41 @@ fn an_extent_is_torn_where_it_must_be_and_never_else() {
             assert!(!whole || puts.len() == 1, "{what}");
         }
     }
+}
+
+/// Moves everything by one small page.
+struct ByOnePage;
+
+impl Placement for ByOnePage {
+    fn place(
+        &mut self,
+        extents: &[Extent],
+        put: &mut dyn FnMut(RangeInclusive<u64>, Place),
+    ) -> Result<(), NoRoom> {
+        extents.iter().for_each(|extent| put(extent.first..=extent.last, Place::Move(extent.first + 0x1000)));
+        Ok(())
+    }
+
+    fn pieces(&self) -> Option<u64> {
+        Some(0x1000)
+    }
+}
+
+/// A large page whose frames stay together, but not at a multiple of its size, is split.
+#[test]
+fn a_large_page_that_moves_by_less_than_its_size_is_split() {
+    let (format, mut old) = (FourLevel::default(), vec![0; 0x4000]);
+    for (at, raw) in [(0x1000, 0x2007_u64), (0x2000, 0x3007), (0x3000, 0x20_0087)] {
+        old[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+    }
+    let graph = Graph::read(format, &old, &[0x1000], 0..=u64::MAX, Limits::NONE).expect("a graph");
+    let plan = Plan::new(graph, RebuildOptions::default(), ByOnePage).expect("a plan");
+    let rebuilt = plan.reserve(&mut Arena::new([0x1000_0000..=0x100f_ffff])).expect("room for tables");
+    let (new, roots) = (rebuilt.view(&old), rebuilt.roots());
+    for va in [0, 0x1f_f123] {
+        let page = translate(&format, &new, roots[0].new, va).expect("is mapped");
+        assert_eq!((page.pa, page.level.number()), (0x20_1000 + va, 1));
+    }
+    let proof = Proof { sizes: true, frames: Some(rebuilt.frames()), ..Proof::default() };
+    verify(&format, &old, &new, roots, &proof).expect("it is the same");
 }
