@@ -26,7 +26,11 @@ pub fn run(input: &[u8]) {
         placing: [Placing::Keep, Placing::Shift(0x2_0000), Placing::Move, Placing::Compact, Placing::Dedup]
             [usize::from(bits >> 5) % 5],
     };
-    let case = toy(&mut choices);
+    let mut case = toy(&mut choices);
+    if way.placing == Placing::Dedup {
+        // Of a page that the range cuts, the oracle does not see the part that can share a frame with others.
+        case.range = (0, u64::MAX);
+    }
     if let Some(rebuilt) = check_way(&case, &Toy, &way) {
         match more & 7 {
             0 => check_commit(&case, &Toy, &way, &rebuilt),
