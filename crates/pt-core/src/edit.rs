@@ -138,6 +138,14 @@ pub enum EditError {
         /// How many there were.
         got: usize,
     },
+    /// More tables would be gone through than the edit may: see [`Editor::limit`].
+    #[error("limit of {limit} tables reached at {va:#x}")]
+    Limit {
+        /// How many there may be.
+        limit: u64,
+        /// The first virtual address of the table that is one too many.
+        va: u64,
+    },
     /// The allocator gave a table at an address that no link can hold. It was given back, like the others.
     #[error("no link can hold the address {table:#x} of a new table")]
     Unlinkable {
@@ -178,6 +186,7 @@ impl EditError {
             | Self::Malformed { va, .. }
             | Self::Shared { va, .. }
             | Self::Unreadable { va, .. }
+            | Self::Limit { va, .. }
             | Self::Changed { va } => Self::Changed { va },
             Self::Range { .. } | Self::OutOfTables { .. } | Self::Unlinkable { .. } => {
                 Self::Changed { va: start }
@@ -231,13 +240,19 @@ pub struct Editor<'a, F, M: ?Sized, A: ?Sized> {
     root: u64,
     sharing: Option<(&'a Sharing, OnShared)>,
     free_empty: bool,
+    limit: u64,
+}
+
+impl<F, M: ?Sized, A: ?Sized> Editor<'_, F, M, A> {
+    /// How many tables an edit goes through if nothing else is said: as many as 32 TiB of the smallest pages have.
+    pub const LIMIT: u64 = 1 << 24;
 }
 
 impl<'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Editor<'a, F, M, A> {
     /// Edits the space under `root` (as the register holds it). Unless [`shared`](Self::shared) says otherwise, each of
     /// its tables is taken to be reached in one way only.
     pub fn new(format: F, memory: &'a mut M, tables: &'a mut A, root: u64) -> Self {
-        Self { format, memory, tables, root, sharing: None, free_empty: false }
+        Self { format, memory, tables, root, sharing: None, free_empty: false, limit: Self::LIMIT }
     }
 
     /// With what a walk found of tables that are reached in several ways, and what to do with them.
@@ -252,6 +267,12 @@ impl<'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Editor<'a
         Self { free_empty, ..self }
     }
 
+    /// How many tables an edit may go through, each counted as often as it is reached. A few tables that link each other are
+    /// reached in billions of ways. Default: [`LIMIT`](Self::LIMIT).
+    pub fn limit(self, tables: u64) -> Self {
+        Self { limit: tables, ..self }
+    }
+
     /// Maps `range` to the physical addresses from `pa` on, with the largest pages that alignment and `options` allow.
     ///
     /// `attributes` are as [`Encode`] has them. Links that are made restrict nothing; links that are there and would
@@ -262,7 +283,7 @@ impl<'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Editor<'a
     /// [`EditError::Range`], [`Unencodable`](EditError::Unencodable), [`Mapped`](EditError::Mapped),
     /// [`Capped`](EditError::Capped), [`Malformed`](EditError::Malformed), [`Shared`](EditError::Shared),
     /// [`Unreadable`](EditError::Unreadable), [`OutOfTables`](EditError::OutOfTables),
-    /// [`Unlinkable`](EditError::Unlinkable): nothing has changed; [`Unwritable`](EditError::Unwritable),
+    /// [`Unlinkable`](EditError::Unlinkable), [`Limit`](EditError::Limit): nothing has changed; [`Unwritable`](EditError::Unwritable),
     /// [`Changed`](EditError::Changed): something may have.
     pub fn map(
         &mut self,

@@ -28,6 +28,8 @@ pub(super) struct Pass<'e, 'a, F, M: ?Sized, A: ?Sized> {
     first: u64,
     last: u64,
     phase: Phase,
+    /// How many more tables it may go through.
+    left: u64,
     stale: Stale,
     freed: Vec<(u64, TableRequest)>,
     /// Room for one table per level, where it is needed: see [`Bytes`].
@@ -77,7 +79,8 @@ impl<'e, 'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Pass<
         phase: Phase,
     ) -> Self {
         let buffers = [const { Vec::new() }; MAX_LEVELS];
-        Self { editor, change, first, last, phase, stale: Stale::Nothing, freed: Vec::new(), buffers }
+        let left = editor.limit;
+        Self { editor, change, first, last, phase, left, stale: Stale::Nothing, freed: Vec::new(), buffers }
     }
 
     /// How many tables a commit will need.
@@ -189,6 +192,8 @@ impl<'e, 'a, F: Encode, M: MemoryMut + ?Sized, A: TableAllocator + ?Sized> Pass<
     /// Deals with the entries of one table that are in range.
     fn table(&mut self, open: Open, buffer: &mut Vec<u8>) -> Result<(), EditError> {
         const { assert!(F::LEVELS >= 1, "a format has levels") };
+        let reached = EditError::Limit { limit: self.editor.limit, va: F::canonical(open.va) };
+        self.left = self.left.checked_sub(1).ok_or(reached)?;
         // The level of nearly all entries, as a constant.
         if open.level == Level::LEAF {
             self.runs(Level::LEAF, open, buffer)

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use pt_core::{Encode, Format, Geometry, Level, Memory, Unreadable};
+use pt_core::{Encode, Format, Geometry, Level, Memory, MemoryMut, Unreadable};
 use pt_i686::{Pae, PaeFeatures};
 
 /// PAE whose root can be any table: reserved bits of PDPTEs are not looked at.
@@ -40,6 +40,13 @@ impl Memory for Made<'_> {
             bytes.copy_from_slice(&raw.to_le_bytes()[..self.width]);
         }
         Ok(())
+    }
+}
+
+/// It can be edited as far as nothing is written.
+impl MemoryMut for Made<'_> {
+    fn write(&mut self, _: u64, _: &[u8]) -> Result<(), Unreadable> {
+        Err(Unreadable::Failed)
     }
 }
 

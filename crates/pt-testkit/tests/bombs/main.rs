@@ -5,6 +5,7 @@
 mod cuts;
 mod derived;
 mod edges;
+mod edits;
 mod hashing;
 mod heap;
 mod made;
