@@ -106,7 +106,9 @@ impl Campaign {
             command.env("ASAN_OPTIONS", ASAN_OPTIONS).run()?;
         }
         if self.keep {
-            cmd!(sh, "cargo +nightly fuzz cmin -s none {fewer...} {target} -- {longest}").run()?;
+            // As few as have all of the coverage.
+            let cover = "-set_cover_merge=1";
+            cmd!(sh, "cargo +nightly fuzz cmin -s none {fewer...} {target} -- {longest} {cover}").run()?;
             pack(sh, target, &working)?;
         }
         Ok(())

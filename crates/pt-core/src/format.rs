@@ -37,7 +37,10 @@ impl Level {
 
     /// The level of tables at `depth` in a format of `F::LEVELS` levels; none where the format is not that deep.
     pub const fn at_depth<F: Format>(depth: usize) -> Option<Self> {
-        if depth < F::LEVELS as usize { Self::new(F::LEVELS - depth as u8) } else { None }
+        match (F::LEVELS as usize).checked_sub(depth) {
+            Some(number) => Self::new(number as u8),
+            None => None,
+        }
     }
 
     /// The number: 1 for a page table.

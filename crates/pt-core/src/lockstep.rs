@@ -199,8 +199,8 @@ where
     B: Memory + ?Sized,
     J: Judge<F>,
 {
-    /// Compares what two nodes map from `va` on, which is as much as a table at `level` does. Returns whether they
-    /// differ.
+    /// Compares what two nodes, of which one is a table, map from `va` on, which is as much as a table at `level` does.
+    /// Returns whether they differ.
     fn pair(
         &mut self,
         level: Level,
@@ -209,9 +209,6 @@ where
         after: Node<F::Rights>,
     ) -> Result<bool, CompareLimit> {
         let last = F::canonical(va) + F::table_span_last(level);
-        if let (Node::End(before), Node::End(after)) = (before, after) {
-            return Ok(!self.judge.ends(F::canonical(va), last, before, after));
-        }
         if self.scope.same_memory && same(&before, &after) {
             return Ok(false);
         }

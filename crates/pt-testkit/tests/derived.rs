@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pt_core::{
-    Finding, FrameIndex, Geometry, Leaves, Options, Scope, Side, TranslateError, Translation, Walk, compare,
-    translate,
+    Entry, Finding, Format, FrameIndex, Geometry, Leaves, Options, Scope, Side, TranslateError, Translation,
+    Walk, compare, translate,
 };
 use pt_testkit::toy::{STEP, Slot, Toy, graphs};
 
@@ -121,8 +121,14 @@ fn frames_are_found_on_as_many_paths_as_there_are() {
                     let offset = pa - at.leaf.pa;
                     let there = meaning(&memory, roots[at.leaf.space as usize], at.leaf.va + offset);
                     assert_eq!(there.map(|(found, _)| found), Ok(pa), "{memory:x?}");
+                    let entry = at.leaf.entry as usize..at.leaf.entry as usize + 8;
+                    let raw = u64::from_le_bytes(memory[entry].try_into().expect("eight bytes"));
+                    assert_eq!(Toy.decode(at.leaf.level, raw), Entry::Leaf(at.leaf.pa), "{memory:x?}");
                     assert_eq!(at.leaf.pages, 1, "cut to what was asked for");
                 }
+                let last = pa + (PAGE - 1);
+                let of_last = index.find::<Toy>(last..=last).map(|at| at.paths).sum::<u128>();
+                assert_eq!(of_last, paths, "{last:#x} in {memory:x?}");
                 shared += usize::from(paths > uses.len() as u128);
             }
             assert_eq!(index.find::<Toy>(0..=u64::MAX).count() == 0, expected.is_empty());
