@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pt_core::{
-    Entry, Finding, Format, FrameIndex, Geometry, Leaves, Options, Scope, Side, TranslateError, Translation,
-    Walk, compare, translate,
+    Cause, Entry, Finding, Format, FrameIndex, Geometry, Judge, Leaves, Level, Mapped, Options, Scope, Side,
+    TranslateError, Translation, Walk, compare, lockstep, translate,
 };
-use pt_testkit::toy::{STEP, Slot, Toy, graphs};
+use pt_testkit::toy::{STEP, Slot, Toy, Writable, graphs};
 
 const PAGE: u64 = 4096;
 const SAME: Scope = Scope { range: 0..=u64::MAX, same_memory: true, limit: u64::MAX };
@@ -138,4 +138,28 @@ fn frames_are_found_on_as_many_paths_as_there_are() {
         }
     }
     assert!(shared > 1_000);
+}
+
+/// What differs is told with the entry that it comes from.
+#[test]
+fn a_fault_that_is_met_names_its_entry() {
+    struct Causes(Vec<Cause>);
+    impl Judge<Toy> for Causes {
+        fn ends(&mut self, _: u64, _: u64, before: Mapped<Writable>, after: Mapped<Writable>) -> bool {
+            let faults = [before, after].into_iter().filter_map(|mapped| match mapped {
+                Mapped::Fault(cause) => Some(cause),
+                _ => None,
+            });
+            self.0.extend(faults);
+            true
+        }
+    }
+    // A page with its reserved bit in the second entry of a root, and nothing beside it.
+    let (mut before, after) = (vec![0; 0x40], vec![0; 0x40]);
+    before[0x28] = 0b101;
+    let mut causes = Causes(Vec::new());
+    lockstep((&Toy, &before), (&Toy, &after), [(0x20, 0x20)], &Scope::default(), &mut causes)
+        .expect("no limit");
+    let level = Level::at_depth::<Toy>(0).expect("a root");
+    assert_eq!(causes.0, [Cause::Malformed { level, entry: 0x28, raw: 0b101, reserved: 0b100 }]);
 }

@@ -130,4 +130,9 @@ fn a_bomb_equals_itself() {
     );
     compare(sides.0, sides.1, &Scope::default(), |_, _| true, |found| panic!("{found:?}")).expect("no limit");
     assert_eq!((one.reads(), other.reads()), (4, 4));
+    // Where both are of the same bytes, not even that.
+    let scope = Scope { same_memory: true, ..Scope::default() };
+    let side = || Side { format: &format, memory: &one, root: ROOT };
+    compare(side(), side(), &scope, |_, _| true, |found| panic!("{found:?}")).expect("no limit");
+    assert_eq!(one.reads(), 0);
 }
