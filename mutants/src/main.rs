@@ -1,4 +1,4 @@
-//! `mutants [--jobs N] [--fast] [--fresh] [--in DIRECTORY] CRATE...`, in the root of the workspace: which mutants of these crates no test catches.
+//! `mutants [--jobs N] [--fast] [--fresh] [--keep] [--in DIRECTORY] CRATE...`, in the root of the workspace: which mutants of these crates no test catches.
 //!
 //! cargo-mutants builds every mutant and runs the tests on it; with thousands of mutants that takes days. Here all of them are
 //! compiled at once, each behind a switch that a variable of the environment sets when a test is run. What tests notice
@@ -44,20 +44,29 @@ struct Options {
     fast: bool,
     /// Whether former verdicts are forgotten.
     fresh: bool,
+    /// Whether verdicts are put to the sources.
+    keep: bool,
     work: String,
     crates: Vec<String>,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options =
-            Self { jobs: 2, fast: false, fresh: false, work: WORK.to_owned(), crates: Vec::new() };
+        let mut options = Self {
+            jobs: 2,
+            fast: false,
+            fresh: false,
+            keep: false,
+            work: WORK.to_owned(),
+            crates: Vec::new(),
+        };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--jobs" => options.jobs = arguments.next().context("--jobs needs a number")?.parse()?,
                 "--in" => options.work = arguments.next().context("--in needs a directory")?,
                 "--fast" => options.fast = true,
                 "--fresh" => options.fresh = true,
+                "--keep" => options.keep = true,
                 other if other.starts_with('-') => bail!("mutants does not take `{other}`"),
                 _ => options.crates.push(argument),
             }
@@ -75,7 +84,7 @@ fn main() -> Result<()> {
     fs::create_dir_all(&work)?;
     let path = work.join("results.jsonl");
     if options.fresh {
-        let _ = fs::remove_file(&path);
+        fs::write(&path, "")?;
     }
     let start = Instant::now();
     let mutants = list::mutants(&root, &options.crates)?;
@@ -126,7 +135,7 @@ fn main() -> Result<()> {
         }
     }
     report(&options.crates, &mutants, &results);
-    Ok(())
+    if options.keep { results.keep(&root) } else { Ok(()) }
 }
 
 fn report(crates: &[String], mutants: &[Mutant], results: &Results) {
