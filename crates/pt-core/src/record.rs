@@ -84,7 +84,8 @@ impl<F: Format> Recording<F> {
         let fruitful = match &event {
             Event::Table(_) => {
                 open.push(self.below.len());
-                self.below.push(here + 1..here + 1);
+                // Its end is known when it is closed.
+                self.below.push(here + 1..here);
                 self.fruitful.push(false);
                 false
             }

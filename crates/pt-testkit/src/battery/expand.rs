@@ -15,6 +15,12 @@ pub fn expansion<F: Format>(kind: Kind, format: impl Fn(&Mode) -> F) {
         check_expansion(case, &events(walk()));
 
         let recording = Recording::new(format.clone(), walk()).expect("there is no limit");
+        let walked: Vec<_> = walk().map(|event| event.expect("there is no limit")).collect();
+        assert_eq!(recording.events(), walked);
+        let tables = walked.iter().filter(|event| matches!(event, pt_core::Event::Table(_))).count();
+        assert_eq!(recording.tables(), tables);
+        // Where the range is empty, there are no events of any.
+        assert_eq!(recording.spaces(), if walked.is_empty() { 0 } else { case.roots.len() });
         for (space, &root) in (0..).zip(&case.roots) {
             let expanded: Vec<Event> = recording.expand(space).map(|expanded| event(&expanded)).collect();
             assert_same(&expanded, &plain(case, space, root), ("Recording::expand", space));

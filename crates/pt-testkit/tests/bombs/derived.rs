@@ -9,11 +9,12 @@ use pt_rebuild::{Arena, Faults, Graph, GraphError, Keep, Plan, Proof, RebuildOpt
 
 use crate::every_format;
 use crate::heap::peak;
-use crate::made::{Made, ROOT, bomb, link, links};
+use crate::made::{Made, ROOT, bomb, level, link, links};
 
 every_format! {
     rebuilding_a_bomb_reads_what_a_walk_reads = rebuilt;
     what_is_derived_expands_nothing_unasked = derived;
+    paths_that_lead_to_nothing_are_not_gone = fruitless;
 }
 
 fn rebuilt<F: Encode<Rights: std::hash::Hash>>(format: &F) {
@@ -88,6 +89,19 @@ fn derived<F: Encode>(format: &F) {
     });
     assert_eq!(counted.spaces()[0].reached.leaves[0] as u128, all * F::entries(Level::LEAF) as u128);
     assert!(bytes < 8192, "{bytes}");
+}
+
+/// As many paths as in [`bomb`], to a page table without pages.
+fn fruitless<F: Encode>(format: &F) {
+    let memory = Made::new(format, |table, _| {
+        let depth = table.checked_sub(1).filter(|&depth| depth < u64::from(F::LEVELS))?;
+        let level = level::<F>(depth);
+        Some(if level == Level::LEAF { 0 } else { link(format, level, table + 1) })
+    });
+    let walk = Walk::new(format.clone(), &memory, &[ROOT], Options::default());
+    let recording = Recording::new(format.clone(), walk).expect("no limit");
+    assert_eq!((recording.spaces(), recording.tables()), (1, usize::from(F::LEVELS)));
+    assert!(recording.expand(0).next().is_none());
 }
 
 /// Two spaces whose tables pair up in every way: a hundred tables at each level on one side, 101 on the other, each entry
