@@ -1,4 +1,4 @@
-//! `mutants [--jobs N] [--fast] [--fresh] [--keep] [--in DIRECTORY] CRATE...`, in the root of the workspace: which mutants of these crates no test catches.
+//! `mutants [--jobs N] [--fast] [--fresh] [--keep] [--within SECONDS] [--in DIRECTORY] CRATE...`, in the root of the workspace: which mutants of these crates no test catches.
 //!
 //! cargo-mutants builds every mutant and runs the tests on it; with thousands of mutants that takes days. Here all of them are
 //! compiled at once, each behind a switch that a variable of the environment sets when a test is run. What tests notice
@@ -7,11 +7,12 @@
 //!
 //! [`list`] asks cargo-mutants what there is to change; [`schema`] and [`splice`] write the sources with all of it, [`tree`] is
 //! where they are, [`compile`] leaves out what does not compile; [`suite`] knows the tests, [`hunt`] runs them, [`results`]
-//! remembers, [`outside`] is cargo-mutants again.
+//! remembers, [`outside`] is cargo-mutants again. [`equivalent`] are those that nobody could notice.
 
 #![forbid(unsafe_code)]
 
 mod compile;
+mod equivalent;
 mod hunt;
 mod list;
 mod outside;
@@ -24,7 +25,7 @@ mod tree;
 use std::fs;
 
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -46,6 +47,8 @@ struct Options {
     fresh: bool,
     /// Whether verdicts are put to the sources.
     keep: bool,
+    /// Tests that take longer are left out.
+    within: Option<u64>,
     work: String,
     crates: Vec<String>,
 }
@@ -57,12 +60,16 @@ impl Options {
             fast: false,
             fresh: false,
             keep: false,
+            within: None,
             work: WORK.to_owned(),
             crates: Vec::new(),
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--jobs" => options.jobs = arguments.next().context("--jobs needs a number")?.parse()?,
+                "--within" => {
+                    options.within = Some(arguments.next().context("--within needs a number")?.parse()?);
+                }
                 "--in" => options.work = arguments.next().context("--in needs a directory")?,
                 "--fast" => options.fast = true,
                 "--fresh" => options.fresh = true,
@@ -89,7 +96,8 @@ fn main() -> Result<()> {
     let start = Instant::now();
     let mutants = list::mutants(&root, &options.crates)?;
     let results = Mutex::new(Results::open(&path, &root, &mutants)?);
-    println!("{} mutants", mutants.len());
+    let equivalent = equivalent::numbers(&root, &mutants)?;
+    println!("{} mutants, {} of them equivalent", mutants.len(), equivalent.len());
 
     let tested = TESTED.map(str::to_owned);
     let built = compile::build(&root, &work, &mutants, &tested)?;
@@ -98,7 +106,10 @@ fn main() -> Result<()> {
         start.elapsed().as_secs(),
         built.programs.len()
     );
-    let suite = suite::Suite::measure(&built.programs, &work, options.jobs)?;
+    let mut suite = suite::Suite::measure(&built.programs, &work, options.jobs)?;
+    if let Some(seconds) = options.within {
+        suite.leave_out(Duration::from_secs(seconds));
+    }
     println!("{} tests pass, after {} s", suite.tests.len(), start.elapsed().as_secs());
 
     let mut wanted = Vec::new();
@@ -106,7 +117,9 @@ fn main() -> Result<()> {
         let mut results = results.lock().expect("nobody else has them");
         for (number, mutant) in (1..).zip(&mutants) {
             let known = results.verdict(mutant);
-            if built.unviable.contains(&number) {
+            if equivalent.contains(&number) {
+                results.add(mutant, Verdict::Equivalent, None)?;
+            } else if built.unviable.contains(&number) {
                 if known != Some(Verdict::Unviable) {
                     results.add(mutant, Verdict::Unviable, Some("the compiler"))?;
                 }
@@ -139,8 +152,8 @@ fn main() -> Result<()> {
 }
 
 fn report(crates: &[String], mutants: &[Mutant], results: &Results) {
-    println!("| crate | mutants | caught | timeout | unviable | missed | without a form |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("| crate | mutants | caught | timeout | unviable | equivalent | missed | without a form |");
+    println!("|---|---|---|---|---|---|---|---|");
     for package in crates {
         let of = |verdict| {
             let mine = mutants.iter().filter(|mutant| mutant.package == *package);
@@ -148,10 +161,11 @@ fn report(crates: &[String], mutants: &[Mutant], results: &Results) {
         };
         let all = mutants.iter().filter(|mutant| mutant.package == *package).count();
         println!(
-            "| {package} | {all} | {} | {} | {} | {} | {} |",
+            "| {package} | {all} | {} | {} | {} | {} | {} | {} |",
             of(Some(Verdict::Caught)),
             of(Some(Verdict::Timeout)),
             of(Some(Verdict::Unviable)),
+            of(Some(Verdict::Equivalent)),
             of(Some(Verdict::Missed)),
             of(Some(Verdict::Formless)),
         );

@@ -21,6 +21,8 @@ pub(crate) enum Verdict {
     /// Caught, by not ending.
     Timeout,
     Unviable,
+    /// It changes nothing that could be noticed: somebody has said why.
+    Equivalent,
     Missed,
     /// It has no form behind a switch.
     Formless,

@@ -82,6 +82,14 @@ impl Suite {
     }
 }
 
+impl Suite {
+    /// Leaves out the tests that take longer. What they alone would notice is then missed.
+    pub(crate) fn leave_out(&mut self, longer_than: Duration) {
+        let tests = &self.tests;
+        self.reaching.values_mut().for_each(|of| of.retain(|&index| tests[index].time <= longer_than));
+    }
+}
+
 #[derive(Debug)]
 struct Measured {
     outcome: Outcome,

@@ -214,7 +214,7 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET|all [--runs N] [--seconds N] [--keep] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record] | mutants [--jobs N] [--fast] [--fresh] [--keep] [CRATE...]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET|all [--runs N] [--seconds N] [--keep] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record] | mutants [--jobs N] [--fast] [--fresh] [--keep] [--within SECONDS] [CRATE...]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
