@@ -61,7 +61,9 @@ impl Placement for ByOnePage {
         extents: &[Extent],
         put: &mut dyn FnMut(RangeInclusive<u64>, Place),
     ) -> Result<(), NoRoom> {
-        extents.iter().for_each(|extent| put(extent.first..=extent.last, Place::Move(extent.first + 0x1000)));
+        for extent in extents {
+            put(extent.first..=extent.last, Place::Move(extent.first + 0x1000));
+        }
         Ok(())
     }
 
