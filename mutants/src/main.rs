@@ -118,16 +118,19 @@ fn main() -> Result<()> {
         for (number, mutant) in (1..).zip(&mutants) {
             let known = results.verdict(mutant);
             if equivalent.contains(&number) {
-                results.add(mutant, Verdict::Equivalent, None)?;
+                if known != Some(Verdict::Equivalent) {
+                    results.add(mutant, Verdict::Equivalent, None)?;
+                }
             } else if built.unviable.contains(&number) {
                 if known != Some(Verdict::Unviable) {
                     results.add(mutant, Verdict::Unviable, Some("the compiler"))?;
                 }
             } else if built.formless.contains(&number) {
-                if known.is_none() {
+                if matches!(known, None | Some(Verdict::Equivalent)) {
                     results.add(mutant, Verdict::Formless, None)?;
                 }
-            } else if matches!(known, None | Some(Verdict::Missed | Verdict::Formless)) {
+            } else if !matches!(known, Some(Verdict::Caught | Verdict::Timeout | Verdict::Unviable)) {
+                // Also one that was listed as equivalent and is no more.
                 wanted.push((number, mutant));
             }
         }

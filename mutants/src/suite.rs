@@ -80,9 +80,7 @@ impl Suite {
         ensure!(failed.is_empty(), "tests fail with no mutant selected: {}", failed.join(", "));
         Ok(Self { tests, reaching })
     }
-}
 
-impl Suite {
     /// Leaves out the tests that take longer. What they alone would notice is then missed.
     pub(crate) fn leave_out(&mut self, longer_than: Duration) {
         let tests = &self.tests;
