@@ -158,8 +158,7 @@ impl Entries<'_> {
     ) -> usize {
         let (size, count) = (F::entry_span(level), self.count::<F>());
         // Where memory is scattered runs end at once, and this is all that it costs.
-        let follows = page.checked_add(size).map(Entry::Leaf);
-        if follows != Some(format.decode(level, self.raw::<F>(first + 1))) {
+        if !is_behind(format, level, page, self.raw::<F>(first + 1)) {
             return 1;
         }
         let (mut length, mut raw) = (0, self.raw::<F>(first));
@@ -184,6 +183,12 @@ impl Entries<'_> {
             }
         }
     }
+}
+
+/// Whether `raw` is the page that comes behind `page`, whatever its attributes.
+#[inline(always)]
+pub(crate) fn is_behind<F: Format>(format: &F, level: Level, page: u64, raw: u64) -> bool {
+    format.decode(level, raw) == Entry::Leaf(page.wrapping_add(F::entry_span(level)))
 }
 
 #[inline(always)]

@@ -16,6 +16,7 @@
 //! - A table is read once, when it is introduced, and decisions are made on that copy (or loan) alone.
 //! - Virtual addresses inside are without sign extension, so that the range is one interval; events have it.
 
+mod fold;
 mod frame;
 mod options;
 
@@ -296,93 +297,6 @@ impl<'a, F: Format, M: Memory + ?Sized, V: Remember> Walk<'a, F, M, V> {
         Ok(Event::Table(Table { space, id, level, address, va: our_va, link, rights, first_met }))
     }
 
-    /// Gives out the leaves that come next in the open table, as many as there is room for.
-    #[inline(always)]
-    fn fold_leaves<A>(
-        &mut self,
-        level: Level,
-        init: A,
-        give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
-    ) -> A {
-        let (format, place) = (&self.format, (self.space, level));
-        let frame = &mut self.frames[level.depth::<F>()];
-        let give = |given, leaf| give(given, Ok(Event::Leaf(leaf)));
-        let (given, room) = match self.leaves.ignored::<F>() {
-            None => frame.fold_leaves(format, place, self.room, init, give),
-            Some(ignored) => frame.fold_runs(format, place, ignored, self.room, init, give),
-        };
-        self.room = room;
-        given
-    }
-
-    /// [`fold_leaves`](Self::fold_leaves) of a page table: where nearly all leaves are. That its level is a constant
-    /// saves a quarter.
-    #[inline(never)]
-    fn fold_page_table<A>(&mut self, init: A, give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A) -> A {
-        self.fold_leaves(Level::LEAF, init, give)
-    }
-
-    /// As [`fold_leaves`](Self::fold_leaves), from a hole on; nothing where leaves are given out in runs.
-    #[inline(always)]
-    fn fold_scattered<A>(
-        &mut self,
-        level: Level,
-        init: A,
-        give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
-    ) -> A {
-        if self.leaves != Leaves::Each {
-            return init;
-        }
-        let (format, place) = (&self.format, (self.space, level));
-        let frame = &mut self.frames[level.depth::<F>()];
-        let give = |given, leaf| give(given, Ok(Event::Leaf(leaf)));
-        let (given, room) = frame.fold_scattered(format, place, self.room, init, give);
-        self.room = room;
-        given
-    }
-
-    /// [`fold_scattered`](Self::fold_scattered) of a page table, apart from what it is like without holes.
-    #[inline(never)]
-    fn fold_holes<A>(&mut self, init: A, give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A) -> A {
-        self.fold_scattered(Level::LEAF, init, give)
-    }
-
-    /// [`fold_leaves`](Self::fold_leaves) of any other table.
-    #[inline(never)]
-    fn fold_directory<A>(
-        &mut self,
-        level: Level,
-        init: A,
-        give: &mut impl FnMut(A, <Self as Iterator>::Item) -> A,
-    ) -> A {
-        let given = self.fold_leaves(level, init, give);
-        self.fold_scattered(level, given, give)
-    }
-
-    /// As `fold`, for walks whose leaves are given out [each](Leaves::Each): a page table's leaves go to `stretch`, as many
-    /// as follow one another at a time, and all else to `other`.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn fold_stretches<A>(
-        mut self,
-        init: A,
-        mut stretch: impl FnMut(A, Stretch<'_, F>) -> A,
-        mut other: impl FnMut(A, <Self as Iterator>::Item) -> A,
-    ) -> A {
-        let page_table = F::LEVELS as usize - 1;
-        let mut given = init;
-        loop {
-            if self.open == page_table + 1 {
-                let frame = &mut self.frames[page_table];
-                (given, self.room) =
-                    frame.fold_stretches(&self.format, self.space, self.room, given, &mut stretch);
-            }
-            let mut item = None;
-            self.next_other(&mut item);
-            let Some(item) = item else { return given };
-            given = other(given, item);
-        }
-    }
-
     /// The next event that is not made where it is used.
     ///
     /// It is left in `into` rather than returned: `next` then has a result of its own, whose leaves stay in registers.
@@ -431,23 +345,8 @@ impl<F: Format, M: Memory + ?Sized, V: Remember> Iterator for Walk<'_, F, M, V> 
         other
     }
 
-    /// Takes the leaves that follow one another in one table with the place in registers.
-    fn fold<A, G: FnMut(A, Self::Item) -> A>(mut self, init: A, mut give: G) -> A {
-        let mut given = init;
-        loop {
-            given = match self.open.checked_sub(1).and_then(Level::at_depth::<F>) {
-                Some(Level::LEAF) => {
-                    given = self.fold_page_table(given, &mut give);
-                    self.fold_holes(given, &mut give)
-                }
-                Some(level) => self.fold_directory(level, given, &mut give),
-                None => given,
-            };
-            let mut other = None;
-            self.next_other(&mut other);
-            let Some(item) = other else { return given };
-            given = give(given, item);
-        }
+    fn fold<A, G: FnMut(A, Self::Item) -> A>(self, init: A, give: G) -> A {
+        self.fold_events(init, give)
     }
 }
 

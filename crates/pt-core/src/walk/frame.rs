@@ -1,6 +1,6 @@
 //! One open table: its bytes, lent or copied, and the place in it.
 
-use crate::scan::Entries;
+use crate::scan::{Entries, is_behind};
 use crate::{Entry, Format, Geometry, Leaf, Leaves, Level, Link, Memory, Space, TableBuffer, Unreadable};
 
 /// A table that a link points to, not yet read.
@@ -102,87 +102,101 @@ impl<'m, B: TableBuffer, R: Copy> Frame<'m, B, R> {
         Some(self.leaf(format, (space, level), at, raw, pa, pages))
     }
 
-    /// Gives out the leaves that follow one another, `room` of them at most, and says for how many more there is room.
+    /// Gives out the leaves that follow one another without a hole, `room` of them at most, and says for how many more
+    /// there is room; run by run if `ignored` says what may differ within one.
+    ///
+    /// Pages that stay alone have a loop of their own, which calls nothing.
     #[inline(always)]
     pub(super) fn fold_leaves<F: Format<Rights = R>, A>(
         &mut self,
         format: &F,
         (space, level): (Space, Level),
-        room: u64,
-        init: A,
-        mut give: impl FnMut(A, Leaf<R>) -> A,
-    ) -> (A, u64) {
-        let (entries, first) = (self.entries(), self.next);
-        // Each leaf is an entry: among so many entries there are not too many.
-        let end = entries.count::<F>().min(first.saturating_add(usize::try_from(room).unwrap_or(usize::MAX)));
-        let (mut at, mut given) = (first, init);
-        while at < end {
-            let raw = entries.raw::<F>(at);
-            let Entry::Leaf(pa) = format.decode(level, raw) else { break };
-            given = give(given, self.leaf(format, (space, level), at, raw, pa, 1));
-            at += 1;
-        }
-        self.next = at;
-        (given, room - (at - first) as u64)
-    }
-
-    /// As [`fold_leaves`](Self::fold_leaves), from a hole on, to the end of the table or what is no leaf.
-    ///
-    /// Which entries are used is found out for 64 of them at a time, without a branch for each: where holes follow no
-    /// rule, each branch is guessed wrong once a leaf.
-    #[inline(always)]
-    pub(super) fn fold_scattered<F: Format<Rights = R>, A>(
-        &mut self,
-        format: &F,
-        (space, level): (Space, Level),
-        mut room: u64,
-        init: A,
-        mut give: impl FnMut(A, Leaf<R>) -> A,
-    ) -> (A, u64) {
-        let entries = self.entries();
-        let (mut first, mut given) = (self.next, init);
-        while first < entries.count::<F>() {
-            let mut used = entries.used::<F>(first);
-            while used != 0 {
-                let at = first + used.trailing_zeros() as usize;
-                let raw = entries.raw::<F>(at);
-                let leaf = format.decode(level, raw);
-                let (Entry::Leaf(pa), 1..) = (leaf, room) else {
-                    self.next = at;
-                    return (given, room);
-                };
-                given = give(given, self.leaf(format, (space, level), at, raw, pa, 1));
-                room -= 1;
-                used &= used - 1;
-            }
-            first += 64;
-        }
-        self.next = entries.count::<F>();
-        (given, room)
-    }
-
-    /// As [`fold_leaves`](Self::fold_leaves), run by run.
-    #[inline(always)]
-    pub(super) fn fold_runs<F: Format<Rights = R>, A>(
-        &mut self,
-        format: &F,
-        (space, level): (Space, Level),
-        ignored: u64,
+        ignored: Option<u64>,
         mut room: u64,
         init: A,
         mut give: impl FnMut(A, Leaf<R>) -> A,
     ) -> (A, u64) {
         let (entries, mut at, mut given) = (self.entries(), self.next, init);
-        while room > 0 {
-            at = entries.next_used::<F>(at);
-            let raw = entries.raw::<F>(at);
-            let Entry::Leaf(pa) = format.decode(level, raw) else { break };
+        loop {
+            // Each leaf is an entry: among so many entries there are not too many.
+            let most = usize::try_from(room).unwrap_or(usize::MAX);
+            let (first, end) = (at, entries.count::<F>().min(at.saturating_add(most)));
+            let mut run = None;
+            while at < end {
+                let raw = entries.raw::<F>(at);
+                let Entry::Leaf(pa) = format.decode(level, raw) else { break };
+                if let Some(ignored) = ignored
+                    && is_behind(format, level, pa, entries.raw::<F>(at + 1))
+                {
+                    run = Some((raw, pa, ignored));
+                    break;
+                }
+                given = give(given, self.leaf(format, (space, level), at, raw, pa, 1));
+                at += 1;
+            }
+            room -= (at - first) as u64;
+            let Some((raw, pa, ignored)) = run else { break };
             let pages = entries.run(format, level, at, pa, ignored);
             given = give(given, self.leaf(format, (space, level), at, raw, pa, pages));
             at += pages;
             room -= 1;
         }
         self.next = at;
+        (given, room)
+    }
+
+    /// As [`fold_leaves`](Self::fold_leaves), over holes, to the end of the table or what is no leaf.
+    ///
+    /// Which entries are used is found out for 64 of them at a time, without a branch for each: where holes follow no
+    /// rule, each branch is guessed wrong once a leaf.
+    #[inline(always)]
+    pub(super) fn fold_used<F: Format<Rights = R>, A>(
+        &mut self,
+        format: &F,
+        (space, level): (Space, Level),
+        ignored: Option<u64>,
+        mut room: u64,
+        init: A,
+        mut give: impl FnMut(A, Leaf<R>) -> A,
+    ) -> (A, u64) {
+        let entries = self.entries();
+        let (mut first, mut given) = (self.next, init);
+        // Above page tables that is what comes next nearly always.
+        if let Entry::Table(_) = format.decode(level, entries.raw::<F>(first)) {
+            return (given, room);
+        }
+        while first < entries.count::<F>() {
+            let mut used = entries.used::<F>(first);
+            let mut end = first + 64;
+            loop {
+                let mut run = None;
+                while used != 0 {
+                    let at = first + used.trailing_zeros() as usize;
+                    let raw = entries.raw::<F>(at);
+                    let (Entry::Leaf(pa), 1..) = (format.decode(level, raw), room) else {
+                        self.next = at;
+                        return (given, room);
+                    };
+                    room -= 1;
+                    if let Some(ignored) = ignored
+                        && is_behind(format, level, pa, entries.raw::<F>(at + 1))
+                    {
+                        run = Some((at, raw, pa, ignored));
+                        break;
+                    }
+                    given = give(given, self.leaf(format, (space, level), at, raw, pa, 1));
+                    used &= used - 1;
+                }
+                let Some((at, raw, pa, ignored)) = run else { break };
+                let pages = entries.run(format, level, at, pa, ignored);
+                given = give(given, self.leaf(format, (space, level), at, raw, pa, pages));
+                let behind = at + pages - first;
+                end = end.max(first + behind);
+                used &= u64::MAX.checked_shl(behind as u32).unwrap_or(0);
+            }
+            first = end;
+        }
+        self.next = entries.count::<F>();
         (given, room)
     }
 
