@@ -137,7 +137,9 @@ impl Test {
 
     /// What comes of it, and the processor's time that it took, whoever else used that; of this there is a limit.
     fn run_with(&self, variables: &[(&str, &str)], limit: Duration) -> Result<(Outcome, Duration)> {
-        let limits = format!("ulimit -c 0 -v {MEMORY} -t {}; exec \"$@\"", limit.as_secs().max(1));
+        // One at a time: some shells heed the first alone.
+        let seconds = limit.as_secs().max(1);
+        let limits = format!("ulimit -c 0; ulimit -v {MEMORY}; ulimit -t {seconds}; exec \"$@\"");
         let mut child = Command::new("sh")
             .args(["-c", &limits, "sh"])
             .arg(&self.path)

@@ -28,7 +28,7 @@
 //! Files are untrusted: whatever the bytes, opening and reading end in a value or in an [`Error`] that says where and why,
 //! in time and memory linear in the file's size (and, for compressed ones, bounded by [`OpenOptions::decode_limit`]).
 //!
-//! [`CoreWriter`] and [`RawWriter`] write images, from any [`pt_core::Memory`] or from a callback, and never half a file.
+//! [`CoreWriter`] and [`RawWriter`] write images, from any [`pt_core::Memory`], and never half a file.
 //!
 //! What this crate does not do: walk page tables (`pt-core`), read dumps that were taken by virtual address
 //! (`paging = true`: their physical addresses are unreliable, so they are refused).

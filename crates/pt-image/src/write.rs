@@ -4,8 +4,7 @@
 //! then, and whatever fails, a file that had this name is as it was. Between the two, a caller can check what it wrote from
 //! ([`Image::check_unchanged`](crate::Image::check_unchanged)).
 //!
-//! Memory comes from a [`Memory`] or from a callback, in ascending order and a piece at a time: it need not exist as a
-//! whole anywhere. Pages of zeros become holes of the file, where the file system has those.
+//! Memory comes from a [`Memory`], in ascending order and a piece at a time: it need not exist as a whole anywhere. Pages of zeros become holes of the file, where the file system has those.
 
 mod core;
 mod note;
@@ -121,42 +120,47 @@ fn checked(ranges: &[MemoryRange]) -> Result<Vec<MemoryRange>, WriteError> {
 
 /// Writes a file: its head, and what is held of each range from the offset on that stands with it. Offsets ascend; the file
 /// ends at `end`.
-fn written<'a>(
+fn written<'a, M: Memory + ?Sized>(
     path: &Path,
     head: &[u8],
     places: impl IntoIterator<Item = (u64, &'a MemoryRange)>,
     end: u64,
-    mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
+    memory: &M,
 ) -> Result<Staged, WriteError> {
     let mut output = Output::create(path)?;
     output.write(head)?;
     let mut buffer = buffer();
     for (offset, range) in places {
         output.skip_to(offset);
-        stream(&mut output, range, &mut buffer, &mut fill)?;
+        stream(&mut output, range, memory, &mut buffer)?;
     }
     output.skip_to(end);
     output.finish()
 }
 
 /// Writes what is held of a range at the place that the output has reached.
-fn stream(
+fn stream<M: Memory + ?Sized>(
     output: &mut Output,
     range: &MemoryRange,
+    memory: &M,
     buffer: &mut [u8],
-    fill: &mut impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
 ) -> Result<(), WriteError> {
     let mut done = 0;
     while done < range.held {
         let len = buffer.len().min(usize::try_from(range.held - done).unwrap_or(usize::MAX));
-        let (address, piece) = (range.start + done, &mut buffer[..len]);
-        fill(address, piece).map_err(|cause| WriteError::Memory {
-            path: output.path(),
-            address,
-            last: address + (len as u64 - 1),
-            cause,
-        })?;
-        output.write(piece)?;
+        let address = range.start + done;
+        let bytes = if let Some(lent) = memory.lend(address, len) {
+            lent
+        } else {
+            memory.read(address, &mut buffer[..len]).map_err(|cause| WriteError::Memory {
+                path: output.path(),
+                address,
+                last: address + (len as u64 - 1),
+                cause,
+            })?;
+            &buffer[..len]
+        };
+        output.write(bytes)?;
         done += len as u64;
     }
     Ok(())
@@ -165,10 +169,4 @@ fn stream(
 /// What is read at once. A multiple of the page size, so that a range of whole pages is read in whole pages.
 fn buffer() -> Vec<u8> {
     vec![0; 1 << 20]
-}
-
-fn reader<M: Memory + ?Sized>(
-    memory: &M,
-) -> impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable> + use<'_, M> {
-    |address, into| memory.read(address, into)
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use super::note::{QEMU_CR3, cpu_notes};
-use super::{Memory, MemoryRange, Staged, Unreadable, WriteError, checked, reader, written};
+use super::{Memory, MemoryRange, Staged, WriteError, checked, written};
 use crate::Image;
 use object::elf;
 use std::path::Path;
@@ -119,28 +119,15 @@ impl CoreWriter {
     ///
     /// # Errors
     ///
-    /// As [`CoreWriter::write_with`].
+    /// - [`WriteError::Range`], [`WriteError::Overlap`], [`WriteError::Count`], [`WriteError::Note`]: what is to be
+    ///   written cannot be;
+    /// - [`WriteError::NotAFile`], [`WriteError::Create`]: the folder or the name is unusable;
+    /// - [`WriteError::Memory`]: the memory does not have what is to be held;
+    /// - [`WriteError::Write`]: the disk is full, for example.
     pub fn write<M: Memory + ?Sized>(
         &self,
         path: impl AsRef<Path>,
         memory: &M,
-    ) -> Result<Staged, WriteError> {
-        self.write_with(path, reader(memory))
-    }
-
-    /// Writes the file from what `fill` puts into the bytes that it is given, those at an address; addresses ascend.
-    ///
-    /// # Errors
-    ///
-    /// - [`WriteError::Range`], [`WriteError::Overlap`], [`WriteError::Count`], [`WriteError::Note`]: what is to be
-    ///   written cannot be;
-    /// - [`WriteError::NotAFile`], [`WriteError::Create`]: the folder or the name is unusable;
-    /// - [`WriteError::Memory`]: `fill` failed;
-    /// - [`WriteError::Write`]: the disk is full, for example.
-    pub fn write_with(
-        &self,
-        path: impl AsRef<Path>,
-        fill: impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
     ) -> Result<Staged, WriteError> {
         let ranges = checked(&self.ranges)?;
         if ranges.is_empty() || ranges.len() > RANGE_LIMIT {
@@ -149,7 +136,7 @@ impl CoreWriter {
         let head = self.head(&ranges)?;
         let memory_at = head.len() as u64;
         let end = memory_at + ranges.iter().map(|range| range.held).sum::<u64>();
-        written(path.as_ref(), &head, in_order(&ranges, memory_at), end, fill)
+        written(path.as_ref(), &head, in_order(&ranges, memory_at), end, memory)
     }
 
     /// All that comes before memory.

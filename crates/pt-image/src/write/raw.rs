@@ -1,6 +1,6 @@
 //! Raw files: the byte at physical address `n` goes to offset `n`; what no range covers is a hole.
 
-use super::{Memory, MemoryRange, Staged, Unreadable, WriteError, checked, reader, written};
+use super::{Memory, MemoryRange, Staged, WriteError, checked, written};
 use std::path::Path;
 
 /// Writes raw files.
@@ -43,30 +43,17 @@ impl RawWriter {
     ///
     /// # Errors
     ///
-    /// As [`RawWriter::write_with`].
+    /// - [`WriteError::Range`], [`WriteError::Overlap`]: the ranges cannot be;
+    /// - [`WriteError::NotAFile`], [`WriteError::Create`]: the folder or the name is unusable;
+    /// - [`WriteError::Memory`]: the memory does not have what is to be held;
+    /// - [`WriteError::Write`]: the disk is full, or the highest address is larger than files can be.
     pub fn write<M: Memory + ?Sized>(
         &self,
         path: impl AsRef<Path>,
         memory: &M,
     ) -> Result<Staged, WriteError> {
-        self.write_with(path, reader(memory))
-    }
-
-    /// Writes the file from what `fill` puts into the bytes that it is given, those at an address; addresses ascend.
-    ///
-    /// # Errors
-    ///
-    /// - [`WriteError::Range`], [`WriteError::Overlap`]: the ranges cannot be;
-    /// - [`WriteError::NotAFile`], [`WriteError::Create`]: the folder or the name is unusable;
-    /// - [`WriteError::Memory`]: `fill` failed;
-    /// - [`WriteError::Write`]: the disk is full, or the highest address is larger than files can be.
-    pub fn write_with(
-        &self,
-        path: impl AsRef<Path>,
-        fill: impl FnMut(u64, &mut [u8]) -> Result<(), Unreadable>,
-    ) -> Result<Staged, WriteError> {
         let ranges = checked(&self.ranges)?;
         let end = ranges.last().map_or(0, |last| last.start + last.len);
-        written(path.as_ref(), &[], ranges.iter().map(|range| (range.start, range)), end, fill)
+        written(path.as_ref(), &[], ranges.iter().map(|range| (range.start, range)), end, memory)
     }
 }

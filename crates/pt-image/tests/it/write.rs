@@ -14,6 +14,17 @@ fn reopen(path: &Path) -> Image {
     Image::open(path, &OpenOptions::new()).unwrap()
 }
 
+/// Memory that comes from a function, and is nowhere as a whole.
+struct Filled<F>(F);
+
+impl<F: Fn(u64, &mut [u8]) -> Result<(), Unreadable>> Memory for Filled<F> {
+    type Buffer = [u8; 4096];
+
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        (self.0)(address, into)
+    }
+}
+
 fn entries(folder: &Path) -> usize {
     fs::read_dir(folder).unwrap().count()
 }
@@ -75,7 +86,7 @@ fn more_ranges_than_the_header_can_count() {
             into.fill((address >> 4) as u8 | 1);
             Ok(())
         };
-        writer.write_with(&path, fill).unwrap().commit().unwrap();
+        writer.write(&path, &Filled(fill)).unwrap().commit().unwrap();
         let image = reopen(&path);
         assert_eq!((image.ranges().len() as u64, image.notes().len()), (count, 1));
         assert_eq!(image.lend((count - 1) * 16, 8), Some(&[(count - 1) as u8 | 1; 8][..]));
@@ -107,7 +118,7 @@ fn raw_files_have_holes() {
         into.copy_from_slice(&memory[start..start + into.len()]);
         Ok(())
     };
-    RawWriter::new().ranges(ranges).write_with(&path, fill).unwrap().commit().unwrap();
+    RawWriter::new().ranges(ranges).write(&path, &Filled(fill)).unwrap().commit().unwrap();
     let image = reopen(&path);
     assert_eq!((image.format(), image.memory_bytes()), (Format::Raw, (1 << 32) + 16));
     assert_eq!(image.lend(0, 8 << 20), Some(&memory[..]));
@@ -134,7 +145,8 @@ fn whatever_fails_the_old_file_stays() {
         if address < 3 << 20 { Ok(()) } else { Err(Unreadable::Failed) }
     };
     let raw = RawWriter::new().ranges([HELD(0, 4 << 20)]);
-    for error in [core.write_with(&path, failing).unwrap_err(), raw.write_with(&path, failing).unwrap_err()] {
+    let failing = Filled(failing);
+    for error in [core.write(&path, &failing).unwrap_err(), raw.write(&path, &failing).unwrap_err()] {
         assert!(matches!(error, WriteError::Memory { address: 0x30_0000, last: 0x3f_ffff, .. }), "{error}");
         assert!(!error.to_string().contains('\n'));
         old(1);
@@ -146,10 +158,11 @@ fn whatever_fails_the_old_file_stays() {
     drop(staged);
     old(1);
     // A file as large as no file system takes.
-    let far = RawWriter::new().range(HELD((1 << 52) - 4096, 4096)).write_with(&path, |_, into| {
+    let ones = Filled(|_, into: &mut [u8]| {
         into.fill(1);
         Ok(())
     });
+    let far = RawWriter::new().range(HELD((1 << 52) - 4096, 4096)).write(&path, &ones);
     if let Err(error) = far {
         assert!(matches!(error, WriteError::Write { .. }), "{error}");
     }

@@ -210,11 +210,7 @@ fn report(
 /// Writes the image under a temporary name.
 fn write(writer: &CoreWriter, memory: &NewMemory<'_>, output: &Path) -> anyhow::Result<Staged> {
     let progress = Progress::bytes(memory.held_bytes());
-    let staged = writer.write_with(output, |address, into| {
-        progress.add(into.len() as u64);
-        memory.fill(address, into)
-    })?;
-    Ok(staged)
+    Ok(writer.write(output, &progress.watch(memory))?)
 }
 
 fn print(output: &Path, report: &Report, proved: bool, out: &mut Output) -> anyhow::Result<()> {

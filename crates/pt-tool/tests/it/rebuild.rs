@@ -16,6 +16,22 @@ use tempfile::TempDir;
 
 use crate::pt;
 
+/// An image, every stretch of which is changed when it is read.
+struct Changed<'a, F> {
+    image: &'a Image,
+    change: F,
+}
+
+impl<F: Fn(u64, &mut [u8])> Memory for Changed<'_, F> {
+    type Buffer = [u8; 4096];
+
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        self.image.read(address, into)?;
+        (self.change)(address, into);
+        Ok(())
+    }
+}
+
 /// An image, and where its new one and the report of it go.
 struct Job {
     folder: TempDir,
@@ -78,13 +94,9 @@ impl Job {
     /// Changes the new image: every stretch of bytes is given to `change`, with its address.
     fn change_out(&self, change: impl Fn(u64, &mut [u8])) {
         let image = Image::open(self.out(), &OpenOptions::new().map(false)).expect("an image");
-        let fill = |address: u64, into: &mut [u8]| -> Result<(), Unreadable> {
-            image.read(address, into)?;
-            change(address, into);
-            Ok(())
-        };
         let writer = CoreWriter::like(&image).ranges(image.ranges());
-        writer.write_with(self.out(), fill).and_then(pt_image::Staged::commit).expect("written");
+        let changed = Changed { image: &image, change };
+        writer.write(self.out(), &changed).and_then(pt_image::Staged::commit).expect("written");
     }
 
     /// Overwrites `bytes` at an address of the new image.

@@ -88,8 +88,23 @@ impl<'a> NewMemory<'a> {
         bytes(&self.held)
     }
 
-    /// Fills `into` with what is at `address` in the new image.
-    pub(super) fn fill(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+    /// Puts what there is of tables over it.
+    fn lay_tables(&self, address: u64, over: &mut [u8]) {
+        let last = address + (over.len() as u64 - 1);
+        let after = self.tables.partition_point(|table| last_of(table) < address);
+        for table in self.tables[after..].iter().take_while(|table| table.address <= last) {
+            let skipped = address.saturating_sub(table.address) as usize;
+            let at = table.address.saturating_sub(address) as usize;
+            let len = (table.bytes.len() - skipped).min(over.len() - at);
+            over[at..at + len].copy_from_slice(&table.bytes[skipped..skipped + len]);
+        }
+    }
+}
+
+impl Memory for NewMemory<'_> {
+    type Buffer = [u8; 4096];
+
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         let mut next = self.pieces.partition_point(|piece| piece.last < address);
         let (mut at, mut rest) = (address, &mut *into);
         while !rest.is_empty() {
@@ -111,15 +126,16 @@ impl<'a> NewMemory<'a> {
         Ok(())
     }
 
-    /// Puts what there is of tables over it.
-    fn lay_tables(&self, address: u64, over: &mut [u8]) {
-        let last = address + (over.len() as u64 - 1);
-        let after = self.tables.partition_point(|table| last_of(table) < address);
-        for table in self.tables[after..].iter().take_while(|table| table.address <= last) {
-            let skipped = address.saturating_sub(table.address) as usize;
-            let at = table.address.saturating_sub(address) as usize;
-            let len = (table.bytes.len() - skipped).min(over.len() - at);
-            over[at..at + len].copy_from_slice(&table.bytes[skipped..skipped + len]);
+    fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
+        let last = address.checked_add((len as u64).checked_sub(1)?)?;
+        let piece = self.pieces[self.pieces.partition_point(|piece| piece.last < address)..].first()?;
+        let table = self.tables[self.tables.partition_point(|table| last_of(table) < address)..].first();
+        let from_old = piece.to <= address && last <= piece.last;
+        let without_tables = table.is_none_or(|table| table.address > last);
+        if from_old && without_tables {
+            self.image.lend(piece.from + (address - piece.to), len)
+        } else {
+            None
         }
     }
 }
