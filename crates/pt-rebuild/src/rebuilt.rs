@@ -224,7 +224,8 @@ pub(crate) fn lacking<M: Memory + ?Sized>(memory: &M, address: u64, len: u64) ->
     }
 }
 
-/// Copies frames: lent whole where that is possible, else page by page. What the old memory lacks is passed over.
+/// Copies frames: lent whole where that is possible, or a chunk at a time, else page by page. What the old memory lacks is
+/// passed over.
 fn copy<M: Memory + ?Sized, N: MemoryMut + ?Sized>(
     frames: &Stretch,
     old: &M,
@@ -243,10 +244,14 @@ fn copy<M: Memory + ?Sized, N: MemoryMut + ?Sized>(
         }
         let (from, to) = (frames.first + done, to + done);
         let len = (buffer.len() as u64).min(all - done) as usize;
-        if let Some(lent) = old.lend(from, len) {
+        // The longer a copy, the less it has to fetch of what it overwrites.
+        let lent = usize::try_from(all - done).ok().and_then(|rest| old.lend(from, rest));
+        if let Some(lent) = lent.or_else(|| old.lend(from, len)) {
             store(new, to, lent)?;
-            written.bytes += len as u64;
+            written.bytes += lent.len() as u64;
+            done += lent.len() as u64;
         } else {
+            done += len as u64;
             for (page, part) in buffer[..len].chunks_mut(PAGE as usize).enumerate() {
                 let offset = page as u64 * PAGE;
                 match old.read(from + offset, part) {
@@ -258,7 +263,6 @@ fn copy<M: Memory + ?Sized, N: MemoryMut + ?Sized>(
                 }
             }
         }
-        done += len as u64;
     }
     Ok(())
 }
