@@ -5,10 +5,12 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput};
+use hyperlight::vmem;
 use pt_benches::calls;
 use pt_benches::peers::{generic, memflow, multiarch};
 use pt_benches::{Answer, Copying, Fields, GIB, Pattern, Scene, Seen, fields, pages_of_events, read_once};
 use pt_core::Leaves;
+use pt_core::raw::SpaceAwareMapping;
 
 use crate::cpu_time::CpuTime;
 
@@ -90,6 +92,14 @@ fn raw(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) {
     let events = calls::walk(scene.memory.bytes(), roots, Leaves::Each);
     assert_eq!(answer, pages_of_events(events).collect());
 
+    // What the results alone cost: as many items of the same size.
+    let pages = ours[0].1.len();
+    group.bench_function("raw-list", |b| {
+        b.iter(|| black_box(list::<{ size_of::<SpaceAwareMapping>() / 8 }>(black_box(pages))));
+    });
+    group.bench_function("hyperlight-list", |b| {
+        b.iter(|| black_box(list::<{ size_of::<vmem::SpaceAwareMapping>() / 8 }>(black_box(pages))));
+    });
     group.bench_function("raw-walk", |b| {
         b.iter(|| fields::all_spaces(&calls::our_walk(black_box(&tables), roots)));
     });
@@ -102,4 +112,14 @@ fn raw(group: &mut BenchmarkGroup<'_, CpuTime>, scene: &Scene) {
     group.bench_function("hyperlight-pages", |b| {
         b.iter(|| fields::all(calls::upstream_pages(black_box(tables), RANGE)));
     });
+}
+
+/// So many items of so many words, a table's worth at a time: how many there will be is not known before.
+fn list<const WORDS: usize>(pages: usize) -> Vec<[u64; WORDS]> {
+    let mut list = Vec::new();
+    for table in (0..pages).step_by(512) {
+        let len = (pages - table).min(512);
+        list.extend((table..table + len).map(|page| [page as u64; WORDS]));
+    }
+    list
 }
