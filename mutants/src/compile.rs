@@ -69,12 +69,15 @@ pub(crate) fn build(root: &Path, work: &Path, mutants: &[Mutant], tested: &[Stri
         file.mutants.push((number, mutant));
     }
     let count = u32::try_from(mutants.len())?;
-    let mut formless: BTreeSet<u32> = (1..=count).collect();
+    let (mut formless, mut unviable): (BTreeSet<u32>, _) = ((1..=count).collect(), BTreeSet::new());
     for (path, file) in &mut files {
-        file.splice = schema::insertions(&file.text, &file.mutants).with_context(|| (*path).to_owned())?;
-        for number in file.splice.numbers() {
+        let (splice, refused) =
+            schema::insertions(&file.text, &file.mutants).with_context(|| (*path).to_owned())?;
+        for number in splice.numbers().chain(refused.iter().copied()) {
             formless.remove(&number);
         }
+        unviable.extend(refused);
+        file.splice = splice;
     }
     // Every mutated crate has a switch, also where its root has no mutants itself.
     let crates: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.package.as_str()).collect();
@@ -91,7 +94,7 @@ pub(crate) fn build(root: &Path, work: &Path, mutants: &[Mutant], tested: &[Stri
     let replaced: HashMap<_, _> =
         replaced.chain(roots.keys().map(|path| (path.clone(), String::new()))).collect();
     let tree = Tree::copy(root, work.join("tree"), &replaced)?;
-    let mut build = Build { tree, target: work.join("build"), crates, unviable: BTreeSet::new(), formless };
+    let mut build = Build { tree, target: work.join("build"), crates, unviable, formless };
     loop {
         let mut spliced = BTreeMap::<&str, Written>::new();
         for (path, file) in &files {

@@ -10,7 +10,8 @@
 //!
 //! cargo-mutants replaces text, so that another operator can bind its neighbours in another way: what is copied is the widest
 //! expression in which that can show. A copy holds no other mutants, as only one is ever selected; the original
-//! does. What a constant is made of is decided before any switch could be: it is left out.
+//! does. What a constant is made of is decided before any switch could be: it is left out. So is `||` where an operand is `let`: that
+//! is not Rust.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -29,17 +30,18 @@ fn is(number: u32) -> String {
 }
 
 /// The insertions that bring `mutants` (of one file, with their numbers) into `text`, that file. Those that are nowhere in them have
-/// no form behind a switch.
-pub(crate) fn insertions(text: &str, mutants: &[(u32, &Mutant)]) -> Result<Splice> {
+/// no form behind a switch, or are refused: whoever writes them writes no Rust.
+pub(crate) fn insertions(text: &str, mutants: &[(u32, &Mutant)]) -> Result<(Splice, Vec<u32>)> {
     let file = syn::parse_file(text).context("a file of the workspace is not Rust")?;
     let mut places = HashMap::<_, Vec<_>>::new();
     for &(number, mutant) in mutants {
         let bytes = mutant.bytes(text).context("a mutant lies outside of its file")?;
         places.entry((mutant.genre, bytes.start)).or_default().push((number, bytes, mutant));
     }
-    let mut schema = Schema { text, places, splice: Splice::default(), chain: None, constant: false };
+    let (splice, refused) = (Splice::default(), Vec::new());
+    let mut schema = Schema { text, places, splice, refused, chain: None, constant: false };
     schema.visit_file(&file);
-    Ok(schema.splice)
+    Ok((schema.splice, schema.refused))
 }
 
 type Place<'a> = (u32, Range<usize>, &'a Mutant);
@@ -58,6 +60,7 @@ struct Schema<'a> {
     text: &'a str,
     places: HashMap<(Genre, usize), Vec<Place<'a>>>,
     splice: Splice,
+    refused: Vec<u32>,
     /// That of the expression above, if that is an operator.
     chain: Option<Chain>,
     /// Whether this is evaluated by the compiler.
@@ -133,8 +136,10 @@ impl<'ast> Visit<'ast> for Schema<'_> {
             logical,
             binds: logical && binds(&node.left, &node.right),
         });
-        if !chain.binds {
-            let places = self.at(Genre::BinaryOperator, node.op.span().byte_range().start);
+        let places = self.at(Genre::BinaryOperator, node.op.span().byte_range().start);
+        if chain.binds {
+            self.refused.extend(places.iter().map(|(number, ..)| number));
+        } else {
             self.wrap(&chain.bytes, places);
         }
         let below = (!assigns(&node.op)).then_some(chain);
@@ -262,7 +267,11 @@ mod tests {
             replacement: replacement.to_owned(),
             genre,
         };
-        let spliced = insertions(text, &[(7, &mutant)]).unwrap().apply(text, |_| true);
+        let (splice, refused) = insertions(text, &[(7, &mutant)]).unwrap();
+        if refused == [7] {
+            return "refused".to_owned();
+        }
+        let spliced = splice.apply(text, |_| true);
         spliced.text.replace("crate::pt_mutant::is", "is")
     }
 
@@ -325,6 +334,17 @@ mod tests {
         };
         unchanged("const A: u8 = 1 + 2;", "+", "-");
         unchanged("fn f() { [0; 1 + 2] }", "+", "-");
-        unchanged("fn f() { if let Some(a) = b && c {} }", "&&", "||");
+    }
+
+    #[test]
+    fn a_pattern_is_no_operand_of_or() {
+        for text in ["fn f() { if let Some(a) = b && c {} }", "fn f() { if a && b | c == d && let E = g {} }"]
+        {
+            assert_eq!(with(text, Genre::BinaryOperator, "&&", "||"), "refused");
+        }
+        assert_eq!(
+            with("fn f() { if a == b && let E = g {} }", Genre::BinaryOperator, "==", "!="),
+            "fn f() { if (if is(7) { a != b } else { a == b }) && let E = g {} }"
+        );
     }
 }

@@ -181,7 +181,7 @@ pub trait Geometry: Format {
     const VA_BITS: u32 = {
         assert!(Self::LEVELS >= 1 && Self::LEVELS as usize <= MAX_LEVELS);
         assert!(Self::ENTRY_BYTES == 4 || Self::ENTRY_BYTES == 8);
-        shift::<Self>(Self::LEVELS as usize + 1)
+        shift(Self::PAGE_SHIFT, &Self::INDEX_BITS, Self::LEVELS as usize + 1)
     };
 
     /// The highest virtual address without its sign extension.
@@ -194,8 +194,16 @@ pub trait Geometry: Format {
     const ROOT: Level = Level(Self::LEVELS);
 
     /// The lowest bit of the index at each level, level 1 first.
-    const SHIFTS: [u32; MAX_LEVELS] =
-        [shift::<Self>(1), shift::<Self>(2), shift::<Self>(3), shift::<Self>(4), shift::<Self>(5)];
+    const SHIFTS: [u32; MAX_LEVELS] = {
+        let (page, bits) = (Self::PAGE_SHIFT, &Self::INDEX_BITS);
+        [
+            shift(page, bits, 1),
+            shift(page, bits, 2),
+            shift(page, bits, 3),
+            shift(page, bits, 4),
+            shift(page, bits, 5),
+        ]
+    };
 
     /// The size in bytes of what one entry at `level` maps.
     #[inline(always)]
@@ -263,12 +271,24 @@ pub trait Geometry: Format {
 impl<F: Format> Geometry for F {}
 
 /// The lowest index bit of a level, or of the level above the root: the number of translated bits.
-const fn shift<F: Format>(level: usize) -> u32 {
-    let mut shift = F::PAGE_SHIFT;
+const fn shift(page_shift: u32, index_bits: &[u8; MAX_LEVELS], level: usize) -> u32 {
+    let mut shift = page_shift;
     let mut below = 1;
     while below < level {
-        shift += F::INDEX_BITS[below - 1] as u32;
+        shift += index_bits[below - 1] as u32;
         below += 1;
     }
     shift
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_begins_where_those_below_end() {
+        let shifts = |bits| core::array::from_fn(|below| shift(12, &bits, below + 1));
+        assert_eq!(shifts([9, 9, 2, 0, 0]), [12, 21, 30, 32, 32, 32]);
+        assert_eq!(shifts([1, 2, 3, 4, 5]), [12, 13, 15, 18, 22, 27]);
+    }
 }

@@ -143,13 +143,16 @@ impl<F: Format> Recording<F> {
         let first = Replay {
             events: self.space(space).iter(),
             moved: 0,
-            rights: [self.format.unrestricted(); MAX_LEVELS + 1],
+            rights: [self.format.unrestricted(); DEPTHS],
         };
-        let mut replays: [Option<Replay<'_, F>>; MAX_LEVELS + 1] = Default::default();
+        let mut replays: [Option<Replay<'_, F>>; DEPTHS] = Default::default();
         replays[0] = Some(first);
         Expand { recording: self, space, replays, open: 1 }
     }
 }
+
+/// How many replays can be open: the space's own events, and a table's at every level.
+const DEPTHS: usize = MAX_LEVELS + 1;
 
 /// A stretch of events, and how this path differs from its owner's.
 #[derive(Clone, Debug)]
@@ -158,7 +161,7 @@ struct Replay<'a, F: Format> {
     /// What to add to its owner's addresses.
     moved: u64,
     /// The rights of this path by depth: of the links to the tables at that depth.
-    rights: [F::Rights; MAX_LEVELS + 1],
+    rights: [F::Rights; DEPTHS],
 }
 
 /// What one space maps, aliases expanded: an iterator made by [`Recording::expand`].
@@ -168,7 +171,7 @@ struct Replay<'a, F: Format> {
 pub struct Expand<'a, F: Format> {
     recording: &'a Recording<F>,
     space: Space,
-    replays: [Option<Replay<'a, F>>; MAX_LEVELS + 1],
+    replays: [Option<Replay<'a, F>>; DEPTHS],
     open: usize,
 }
 

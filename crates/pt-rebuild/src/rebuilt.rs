@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::view::View;
 
 /// How much is copied at once, in bytes.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 65_536;
 
 /// What is read at least at once where not all of a chunk can be.
 pub(crate) const PAGE: u64 = 4096;

@@ -81,7 +81,8 @@ impl Shape {
     pub const fn passes(self, raw: u64, attributes: u64, page: u64) -> Option<u64> {
         let set = EntryFlags::PRESENT.bits() | attributes & Rights::WRITE.union(Rights::USER).bits();
         let clear = self.reserved() | page | !attributes & Rights::EXECUTE.bits();
-        if raw & (set | clear) == set { Some(raw & self.address) } else { None }
+        // A bit that must be zero withholds nothing.
+        if raw & (set | clear) == set & !clear { Some(raw & self.address) } else { None }
     }
 }
 
@@ -169,5 +170,43 @@ mod tests {
         // There is nothing above the field.
         let whole = Shape::new(0, bits(12, 63));
         assert_eq!(whole.contiguous(0xf000_0000_0000_1000, 0x1000), (1 << 48) - 1);
+    }
+    const WRITABLE: u64 = EntryFlags::WRITABLE.bits();
+    const NO_EXECUTE: u64 = EntryFlags::NO_EXECUTE.bits();
+
+    #[test]
+    fn what_must_be_zero_lets_nothing_through_and_withholds_nothing() {
+        // Without XD, and where R/W and U/S must be zero (a PDPTE of PAE).
+        let shape = Shape::new(NO_EXECUTE | 0b110, bits(12, 51));
+        for attributes in [0, NO_EXECUTE, 0b110, NO_EXECUTE | 0b110] {
+            assert_eq!(shape.passes(0x5001, attributes, PS), Some(0x5000), "{attributes:#x}");
+            for set in [NO_EXECUTE, 0b010, 0b100, PS] {
+                assert_eq!(
+                    shape.passes(0x5001 | set, attributes, PS),
+                    None,
+                    "{attributes:#x} through {set:#x}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_passes_what_it_does_not_withhold() {
+        let shape = Shape::new(0, bits(12, 51));
+        assert_eq!(shape.passes(0x5003, WRITABLE | NO_EXECUTE, PS), Some(0x5000));
+        assert_eq!(shape.passes(0x5001, WRITABLE | NO_EXECUTE, PS), None);
+        assert_eq!(shape.passes(0x5001 | NO_EXECUTE, NO_EXECUTE, PS), Some(0x5000));
+        assert_eq!(shape.passes(0x5001 | NO_EXECUTE, 0, PS), None);
+        assert_eq!(shape.passes(0x5000, 0, PS), None);
+    }
+
+    #[test]
+    fn what_is_marked_already_stays_so() {
+        for (page, written) in [(false, false), (false, true), (true, false), (true, true)] {
+            let once = marked(0x5001, page, written);
+            assert_eq!(marked(once, page, written), once);
+            assert_eq!(once, if page && written { 0x5061 } else { 0x5021 });
+        }
+        assert_eq!(permissive_link(permissive_link(0x5000)), permissive_link(0x5000));
     }
 }

@@ -11,7 +11,7 @@ use super::{Mismatch, Verified};
 use crate::rebuilt::{PAGE, lacking};
 
 /// How much is compared at once, in bytes.
-const CHUNK: u64 = 1 << 16;
+const CHUNK: u64 = 65_536;
 
 /// Compares what the frames hold that pages map. Where that is old tables, and the new ones are to be seen instead, it
 /// checks that they are.
