@@ -10,7 +10,7 @@
 //! | [`plot`] | draws how costs grow with the number of spaces |
 //! | [`instructions`] | counts instructions of the hot loops, and compares them with those on record |
 //!
-//! Measuring takes a quiet quarter of an hour; `--tables` writes the page again from what was measured last.
+//! Measuring takes a quiet half hour; `--tables` writes the page again from what was measured last.
 
 mod figures;
 mod instructions;
@@ -57,8 +57,14 @@ impl Bench {
     pub(crate) fn run(&self, sh: &Shell) -> Result<()> {
         match self {
             Self::All(images) => {
+                results::Results::of(sh)?.clear()?;
                 let paths = std::env::join_paths(images)?;
-                cmd!(sh, "cargo bench -p pt-benches --benches").env("PT_BENCH_IMAGES", paths).run()?;
+                for number in 1..=results::PASSES {
+                    let pass = results::pass(number);
+                    cmd!(sh, "cargo bench -p pt-benches --benches -- --save-baseline {pass}")
+                        .env("PT_BENCH_IMAGES", &paths)
+                        .run()?;
+                }
                 processes::measure(sh, images)?;
                 page::write(sh)
             }

@@ -12,7 +12,7 @@ use super::results::Results;
 use crate::built::Built;
 use crate::decoded::Decoded;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 
 /// A command by the name of its results; `IMAGE`, `PT` and `OUT` are put in.
 const COMMANDS: [(&str, &str); 5] = [
