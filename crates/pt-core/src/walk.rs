@@ -330,6 +330,9 @@ impl<F: Format, M: Memory + ?Sized, V: Remember> Iterator for Walk<'_, F, M, V> 
 
     /// Nearly all events are leaves of one page table that follow one another: those are made here, by the caller, and
     /// all else elsewhere.
+    ///
+    /// A second way of this kind, for large pages and runs, makes all of them go through memory: 98 instructions a leaf at
+    /// least, 63 as it is.
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let page_table = F::LEVELS as usize - 1;

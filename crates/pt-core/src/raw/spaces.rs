@@ -52,6 +52,8 @@ pub unsafe fn walk_va_spaces<F: RawFormat, Op: TableReadOps>(
     )
 }
 
+/// Tried, and slower: leaves like their neighbour copied from it (116 instructions a page instead of 103), kinds from a table
+/// of 16 (111), an option for each through `Vec::extend`.
 #[inline(always)]
 fn this_space<F: RawFormat>(leaf: Leaf<F::Rights>) -> SpaceAwareMapping {
     let len = F::entry_span(leaf.level);
