@@ -79,6 +79,7 @@ fn the_last_address_can_be_had() {
     assert_eq!(arena.take(1, 1, u64::MAX), None);
     arena.release(&(u64::MAX..=u64::MAX));
     assert_eq!(arena.take(1, 1, u64::MAX), Some(u64::MAX));
+    assert_eq!(arena.take(1, 1, u64::MAX), None);
 }
 
 #[test]
