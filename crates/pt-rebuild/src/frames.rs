@@ -150,8 +150,9 @@ impl FrameMap {
             Some(stretch) if hit(stretch) && last <= stretch.last => match stretch.to {
                 Some(to) => {
                     let (to, within) = (to + (first - stretch.first), last - first);
-                    let whole = Span::Whole { to, shared: stretch.shared };
-                    if (to ^ first) & within == 0 { whole } else { Span::Torn }
+                    // A page is aligned to its size, before and after.
+                    let whole = to & within == 0;
+                    if whole { Span::Whole { to, shared: stretch.shared } } else { Span::Torn }
                 }
                 None => Span::Dropped,
             },

@@ -139,11 +139,11 @@ fn copies(frames: &FrameMap) -> Vec<Stretch> {
     let mut copies: Vec<Stretch> =
         frames.stretches().iter().filter(|frames| frames.to.is_some()).copied().collect();
     copies.sort_by_key(|frames| (frames.to, core::cmp::Reverse(frames.last - frames.first)));
-    let mut end = 0;
+    let mut end = 0_u64;
     copies.retain_mut(|frames| {
         let (Some(to), Some(to_last)) = (frames.to, frames.to_last()) else { return false };
         // The part that an earlier one brings already.
-        let known = if to < end { (end - to).min(frames.bytes()) } else { 0 };
+        let known = end.saturating_sub(to).min(frames.bytes());
         if known == frames.bytes() {
             return false;
         }

@@ -102,11 +102,10 @@ impl<F: RawFormat> Builder<F> {
         let va = reference.our_va;
         let misplaced = GraphError::Misplaced { space, va, what: "this reference" };
         let level = reference.depth.checked_sub(1).and_then(|above| Level::at_depth::<F>(above));
-        let level = level.filter(|&level| level > Level::LEAF).ok_or(misplaced)?;
+        let (level, below) = level.and_then(|level| Some((level, level.below()?))).ok_or(misplaced)?;
         if !self.spaces.contains_key(&reference.space) {
             return Err(GraphError::NoSuchSpace { space, va, owner: reference.space });
         }
-        let below = level.below().ok_or(misplaced)?;
         let to = self.table(reference.space, below, reference.their_va)?;
         let format = &self.graph.format;
         let link = format
