@@ -1,11 +1,12 @@
-//! Where compaction puts an extent for which there is no room as a whole, and what becomes of large pages then.
+//! What compaction moves, where it puts an extent for which there is no room as a whole, and what becomes of large pages
+//! then.
 
 use std::ops::RangeInclusive;
 
 use pt_amd64::FourLevel;
 use pt_core::{Limits, translate};
 use pt_rebuild::{
-    Arena, Compact, Extent, Graph, NoRoom, Place, Placement, Plan, Proof, RebuildOptions, verify,
+    Arena, Compact, Dedup, Extent, Graph, NoRoom, Place, Placement, Plan, Proof, RebuildOptions, verify,
 };
 
 /// Every set of free pages, and extents of every length: whatever fits in pieces is put, in order, each byte once, where it
@@ -50,6 +51,60 @@ fn an_extent_is_torn_where_it_must_be_and_never_else() {
             assert!(!whole || puts.len() == 1, "{what}");
         }
     }
+}
+
+fn extent(first: u64, last: u64, grain: u64, page: u64) -> Extent {
+    Extent { first, last, grain, page, highest: u64::MAX, tables: false }
+}
+
+fn put(extent: &Extent, mut placement: impl Placement) -> Result<Vec<(RangeInclusive<u64>, Place)>, NoRoom> {
+    let mut puts = Vec::new();
+    placement.place(&[*extent], &mut |range, place| puts.push((range, place)))?;
+    Ok(puts)
+}
+
+#[test]
+fn every_whole_piece_that_is_held_moves_and_no_other() {
+    let moved = |extent: &Extent, held: RangeInclusive<u64>| {
+        let puts = put(extent, Compact::new(&mut Arena::new([0..=0xffff]), [held])).expect("there is room");
+        puts.into_iter().map(|(range, _)| range).collect::<Vec<_>>()
+    };
+    for (grain, shift) in [(1, 0), (0x1000, 12)] {
+        let extent = extent(8 << shift, (12 << shift) - 1, grain, grain);
+        for first in 6..13_u64 {
+            for last in first..13 {
+                let range = |first: u64, last: u64| first << shift..=((last + 1) << shift) - 1;
+                let (from, to) = (first.max(8), last.min(11));
+                let expected = if from <= to { vec![range(from, to)] } else { vec![] };
+                assert_eq!(moved(&extent, range(first, last)), expected, "{grain:#x}: {first}..={last}");
+            }
+        }
+    }
+    let extent = extent(0x8000, 0xbfff, 0x1000, 0x1000);
+    assert_eq!(moved(&extent, 0x8001..=0xaffe), [0x9000..=0x9fff]);
+    assert_eq!(moved(&extent, 0x9001..=0x9fff), []);
+}
+
+#[test]
+fn what_is_not_held_stays_and_its_place_is_not_free() {
+    let extent = extent(0x8000, 0x9fff, 0x1000, 0x1000);
+    let placed = |held| put(&extent, Compact::new(&mut Arena::new([0x8000..=0x9fff]), [held]));
+    // The other page has no place but its own.
+    assert_eq!(placed(0x9000..=0x9fff), Ok(vec![(0x9000..=0x9fff, Place::Move(0x9000))]));
+    assert_eq!(placed(0x8000..=0x8fff), Ok(vec![(0x8000..=0x8fff, Place::Move(0x8000))]));
+}
+
+#[test]
+fn a_large_page_of_which_nothing_is_merged_moves_by_multiples_of_its_size() {
+    let extent = extent(0x20_0000, 0x3f_ffff, 0x1000, 0x20_0000);
+    let nothing: &[u8] = &[];
+    let placed = |held| {
+        let mut arena = Arena::new([0x1000..=0x7f_ffff]);
+        put(&extent, Dedup::new(&mut arena, [held], nothing, 0x1000))
+    };
+    assert_eq!(placed(0x20_0000..=0x3f_ffff), Ok(vec![(0x20_0000..=0x3f_ffff, Place::Move(0x20_0000))]));
+    // A part of it is no page.
+    assert_eq!(placed(0x20_0000..=0x2f_ffff), Ok(vec![(0x20_0000..=0x2f_ffff, Place::Move(0x1000))]));
 }
 
 /// Moves everything by one small page.

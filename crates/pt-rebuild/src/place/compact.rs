@@ -84,7 +84,7 @@ fn whole_grains(extent: &Extent, range: &RangeInclusive<u64>) -> Option<(u64, u6
         &end if end >= extent.last => extent.last,
         end => ((end + 1) & !(grain - 1)).checked_sub(1)?,
     };
-    (first < last).then_some((first, last))
+    (first <= last).then_some((first, last))
 }
 
 impl Placement for Compact<'_> {
