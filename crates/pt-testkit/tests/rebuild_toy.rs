@@ -3,7 +3,8 @@
 //! Not every graph is rebuilt in every way: which way, from which roots and in which range is a matter of its number, so
 //! that all of them come to all graphs of one shape. `cargo xtask exhaust` tries more.
 
-use pt_rebuild::Pages;
+use pt_core::Limits;
+use pt_rebuild::{Graph, Keep, Pages, Plan, RebuildOptions};
 use pt_testkit::battery::{
     Flip, Placing, Shard, Way, check_commit, check_failures, check_maximal, check_way, each_graph, flip,
     page_ranges, scattered, table_bits,
@@ -94,4 +95,19 @@ fn every_bit_of_some_graphs() {
         }
     });
     assert!(flipped > 5_000, "{flipped}");
+}
+
+#[test]
+fn a_bit_that_a_large_page_has_no_place_for_keeps_its_table() {
+    // Bit 3 is nothing to a small page, and marks a large one.
+    for (bit, tables) in [(0, 2), (1 << 3, 3), (1 << 4, 2)] {
+        let mut memory = vec![0; 3 * STEP as usize];
+        for (at, raw) in [(0, 0x23), (0x20, 0x43), (0x40, 0x4003 | bit), (0x48, 0x5003 | bit)] {
+            memory[at..at + 8].copy_from_slice(&u64::to_le_bytes(raw));
+        }
+        let graph = Graph::read(Toy, &memory, &[0], 0..=u64::MAX, Limits::NONE).expect("a graph");
+        let pages = Pages::Promote { shared: false };
+        let plan = Plan::new(graph, RebuildOptions { pages, ..RebuildOptions::default() }, Keep);
+        assert_eq!(plan.expect("a plan").new_tables(), tables, "{bit:#x}");
+    }
 }
