@@ -40,8 +40,7 @@ impl<'a, M: Memory + ?Sized> Dedup<'a, M> {
     }
 
     /// Per piece of `parts`, in their order: the first equal one before it.
-    fn equals(&self, parts: &[Extent]) -> HashMap<u64, u64> {
-        let hasher = DefaultHashBuilder::default();
+    fn equals(&self, parts: &[Extent], hasher: &impl BuildHasher) -> HashMap<u64, u64> {
         let mut known: HashMap<u64, Vec<u64>> = HashMap::new();
         let mut equals = HashMap::new();
         let (mut bytes, mut other) = (vec![0; self.piece as usize], vec![0; self.piece as usize]);
@@ -76,7 +75,7 @@ impl<M: Memory + ?Sized> Placement for Dedup<'_, M> {
         put: &mut dyn FnMut(RangeInclusive<u64>, Place),
     ) -> Result<(), NoRoom> {
         let parts = self.compact.parts(extents);
-        let equals = self.equals(&parts);
+        let equals = self.equals(&parts, &DefaultHashBuilder::default());
         let mut moved = Moved::default();
         for part in &parts {
             // A page's block stays whole unless a piece of it is merged.
@@ -131,5 +130,33 @@ impl Moved {
     fn to(&self, old: u64) -> Option<u64> {
         let (&first, &(last, to)) = self.0.range(..=old).next_back()?;
         (old <= last).then(|| to + (old - first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::hash::BuildHasherDefault;
+
+    use super::*;
+
+    /// Tells nothing apart.
+    #[derive(Default)]
+    struct Blind;
+
+    impl Hasher for Blind {
+        fn write(&mut self, _: &[u8]) {}
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn of_one_hash_four_frames_are_merged_with_and_no_fifth() {
+        let memory: Vec<u8> = [1, 2, 3, 4, 5, 1, 4, 5].iter().flat_map(|&byte| [byte; 32]).collect();
+        let part = Extent { first: 0, last: 255, grain: 32, page: 32, highest: u64::MAX, tables: false };
+        let mut arena = Arena::default();
+        let dedup = Dedup::new(&mut arena, [0..=255], &memory, 32);
+        let equals = dedup.equals(&[part], &BuildHasherDefault::<Blind>::default());
+        assert_eq!(equals, HashMap::from_iter([(5 * 32, 0), (6 * 32, 3 * 32)]));
     }
 }
