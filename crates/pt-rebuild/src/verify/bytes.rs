@@ -110,3 +110,28 @@ impl<M: Memory + ?Sized, N: Memory + ?Sized> Sides<'_, M, N> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pt_core::{Segment, Segments};
+
+    use super::*;
+
+    /// Frames need not begin at a page: where a table lies within one, what is before and behind it is compared.
+    #[test]
+    fn of_what_begins_and_ends_within_pages_each_byte_counts_once() {
+        let (page, new) = ([7; 0x1000], vec![7; 0x4000]);
+        let old = Segments::new([Segment::new(0, &page), Segment::new(0x2000, &page)]).expect("they ascend");
+        let buffers = (vec![0; CHUNK as usize], vec![0; CHUNK as usize]);
+        let mut sides = Sides { old: &old, new: &new, buffers };
+        let mut compared = |first, last| {
+            let mut verified = Verified::default();
+            let same: Result<(), Mismatch<()>> = sides.compare(first, last, first + 0x1000, &mut verified);
+            same.map(|()| (verified.bytes, verified.unreadable))
+        };
+        assert_eq!(compared(0x800, 0x8ff), Ok((0x100, 0)));
+        assert_eq!(compared(0x800, 0x27ff), Ok((0x1000, 0x1000)));
+        assert_eq!(compared(0x800, 0x2fff), Ok((0x1800, 0x1000)));
+        assert_eq!(compared(0x1800, 0x27ff), Ok((0x800, 0x800)));
+    }
+}

@@ -84,3 +84,49 @@ impl Intervals {
         self.iter().fold(0, |sum: u64, (first, last, _)| sum.saturating_add(last - first).saturating_add(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn intervals(stretches: &[(u64, u64, u64)]) -> Intervals {
+        let mut intervals = Intervals::default();
+        for &(first, last, to) in stretches {
+            intervals.add(first, last, to).expect("they agree");
+        }
+        intervals
+    }
+
+    #[test]
+    fn what_goes_on_where_another_ends_is_one_with_it() {
+        let all = |stretches: &[_]| intervals(stretches).iter().collect::<Vec<_>>();
+        let first = (0x1000, 0x1fff, 0x5000);
+        assert_eq!(all(&[first, (0x2000, 0x2fff, 0x6000)]), [(0x1000, 0x2fff, 0x5000)]);
+        // Not where it goes elsewhere, or there is a gap.
+        for other in [(0x2000, 0x2fff, 0x7000), (0x2000, 0x2fff, 0x8000), (0x3000, 0x3fff, 0x6000)] {
+            assert_eq!(all(&[first, other]), [first, other]);
+        }
+    }
+
+    #[test]
+    fn a_gap_is_found_at_its_first_address() {
+        let known = intervals(&[(10, 19, 0), (20, 29, 100), (40, 49, 0), (u64::MAX - 9, u64::MAX, 0)]);
+        let cases = [
+            (0, 5, Some(0)),
+            (5, 12, Some(5)),
+            (10, 19, None),
+            (12, 29, None),
+            (10, 30, Some(30)),
+            (15, 49, Some(30)),
+            (30, 60, Some(30)),
+            (45, 60, Some(50)),
+            (u64::MAX - 9, u64::MAX, None),
+            (u64::MAX - 10, u64::MAX, Some(u64::MAX - 10)),
+        ];
+        for (first, last, gap) in cases {
+            assert_eq!(known.first_gap(first, last), gap, "{first}..={last}");
+        }
+    }
+}
