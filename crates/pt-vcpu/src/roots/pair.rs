@@ -15,17 +15,17 @@ use pt_core::{Encode, Entry, Format, Geometry, Level, Memory};
 use super::kernel::{kernel_slots, settled};
 use super::pages::{PAGE, Reader, entry};
 
-/// Which of the two pages is the one of user mode.
-const USER_HALF: u64 = PAGE;
+/// Both halves, each at the start of its page.
+const PAIR: u64 = 2 * PAGE;
 
 /// The kernel half that a root would have if it were a user half.
 pub(super) const fn kernel_half_of(root: u64) -> Option<u64> {
-    if root & USER_HALF == 0 { None } else { Some(root & !USER_HALF) }
+    if root % PAIR == PAGE { Some(root - PAGE) } else { None }
 }
 
 /// The user half that a root would have if it were a kernel half.
 pub(super) const fn user_half_of(root: u64) -> Option<u64> {
-    if root.is_multiple_of(PAGE) && root & USER_HALF == 0 { Some(root | USER_HALF) } else { None }
+    if root.is_multiple_of(PAIR) { Some(root + PAGE) } else { None }
 }
 
 /// Whether two neighbouring pages are a pair.
@@ -92,7 +92,7 @@ fn is_excerpt<F: Format, M: Memory + ?Sized>(
     let below = || {
         differing.zip(level.below()).is_some_and(|(tables, level)| have_common(format, memory, level, tables))
     };
-    user > 0 && user * 2 <= kernel && (common || below())
+    user * 2 <= kernel && (common || below())
 }
 
 /// Whether two tables have an equal entry that is present.
@@ -110,4 +110,22 @@ fn have_common<F: Format, M: Memory + ?Sized>(
             settled::<F>(one) == settled::<F>(other) && format.decode(level, one) != Entry::Absent
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_half_is_the_even_page_and_the_user_half_the_odd_one() {
+        let last = u64::MAX - 0xfff;
+        for (kernel, user) in [(0, 0x1000), (0x1000_2000, 0x1000_3000), (last - 0x1000, last)] {
+            assert_eq!((kernel_half_of(user), user_half_of(kernel)), (Some(kernel), Some(user)));
+            assert_eq!((kernel_half_of(kernel), user_half_of(user)), (None, None));
+            // A PAE root inside its page is neither.
+            for root in [kernel + 0x20, user + 0x20] {
+                assert_eq!((kernel_half_of(root), user_half_of(root)), (None, None));
+            }
+        }
+    }
 }

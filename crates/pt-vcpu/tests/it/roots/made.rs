@@ -23,7 +23,7 @@ impl Made {
         self
     }
 
-    fn put4(&mut self, table: u64, index: u64, raw: u32) -> &mut Self {
+    pub(crate) fn put4(&mut self, table: u64, index: u64, raw: u32) -> &mut Self {
         let at = (table + index * 4) as usize;
         self.0[at..at + 4].copy_from_slice(&raw.to_le_bytes());
         self
@@ -66,6 +66,17 @@ fn a_slot_that_maps_itself_has_to_map_the_other_itself() {
     }
     // A stale copy; one without; one with other flags.
     made.put8(0x3000, 493, 0x1003).put8(0x4000, 493, 0).put8(0x5000, 493, 0x5001);
+    let like = Reason::KernelPart { like: 0x1000 };
+    assert_eq!(made.find(&FourLevel::default(), &[0x1000]), [(0x1000, Reason::Given), (0x2000, like)]);
+}
+
+#[test]
+fn a_root_can_map_itself_through_several_slots() {
+    let mut made = Made::pages(8);
+    for root in [0x1000, 0x2000, 0x3000] {
+        made.put8(root, 511, 0x6003).put8(root, 300, root | 3).put8(root, 493, root | 1);
+    }
+    made.put8(0x3000, 300, 0x1003);
     let like = Reason::KernelPart { like: 0x1000 };
     assert_eq!(made.find(&FourLevel::default(), &[0x1000]), [(0x1000, Reason::Given), (0x2000, like)]);
 }
@@ -118,6 +129,12 @@ fn pairs_of_isolated_kernels_in_each_mode() {
             (0x5000, half(0x4000))
         ]
     );
+    // Of a pair that was given, both are given, in whatever order.
+    for given in [[0x2000, 0x3000], [0x3000, 0x2000]] {
+        let mut expected = found.clone();
+        expected[3] = (0x3000, Reason::Given);
+        assert_eq!(made.find(&FourLevel::default(), &given), expected);
+    }
     // From a user half, the same.
     let found = made.find(&FourLevel::default(), &[0x5000]);
     assert_eq!(
@@ -250,6 +267,18 @@ fn pae_pairs_of_isolated_kernels() {
             (0x5000, Reason::UserHalf { kernel: 0x4000 }),
         ]
     );
+}
+
+#[test]
+fn pae_roots_inside_their_pages_are_no_pair() {
+    let mut made = Made::pages(16);
+    for (root, directory) in [(0x2020, 0x6000), (0x3020, 0x7000)] {
+        made.put8(root, 0, 0xa001).put8(root, 3, directory | 1).put8(directory, 9, 0xc063);
+    }
+    made.put8(0x6000, 0, 0xb063);
+    for given in [0x2020, 0x3020] {
+        assert_eq!(made.find(&pae(), &[given]), [(given, Reason::Given)]);
+    }
 }
 
 #[test]
