@@ -12,7 +12,7 @@ pub(super) fn pages(range: &RangeInclusive<u64>) -> impl Iterator<Item = u64> + 
     let first = range.start().checked_next_multiple_of(PAGE);
     let end = *range.end() & !(PAGE - 1);
     // Only a range that ends with a page has all of its last one.
-    let last = if *range.end() == end | (PAGE - 1) { Some(end) } else { end.checked_sub(PAGE) };
+    let last = if *range.end() % PAGE == PAGE - 1 { Some(end) } else { end.checked_sub(PAGE) };
     let all = first.zip(last).filter(|_| !range.is_empty()).map(|(first, last)| first..=last);
     all.into_iter().flat_map(|all| all.step_by(PAGE as usize))
 }

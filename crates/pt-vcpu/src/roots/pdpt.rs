@@ -83,11 +83,10 @@ impl Fourth {
         limits: &RootsLimits,
         mut found: impl FnMut(u64, Reason) -> Result<(), RootsLimit>,
     ) -> Result<(), RootsLimit> {
-        let other_bits = !(ADDRESS | F::ACCESSED_DIRTY);
         let bytes = F::table_bytes(F::ROOT);
         for (at, root) in (page.0..).step_by(bytes).zip(page.1.chunks_exact(bytes)) {
             let fourth = entry::<F>(root, 3);
-            if (fourth ^ self.expected) & other_bits != 0 {
+            if settled::<F>(fourth ^ self.expected) & !ADDRESS != 0 {
                 continue;
             }
             let like = self.like;

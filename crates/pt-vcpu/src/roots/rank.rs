@@ -154,7 +154,7 @@ impl<F: Format, M: Memory + ?Sized> Read for Reading<'_, F, M> {
             let own = Own::of(&senses.format, senses.held, F::ROOT, table);
             // No space uses all of 48 or 57 bits; tables of neighbouring pages look as if.
             let full = F::SIGN_EXTENDED && own.links.len() == F::entries(F::ROOT);
-            if full || own.sense.sensible == 0 || own.sense.nonsense > 0 {
+            if full || own.sense.nonsense > 0 {
                 continue;
             }
             let (links, sense) = (own.links.len(), senses.whole(F::ROOT, &own));
@@ -167,14 +167,14 @@ impl<F: Format, M: Memory + ?Sized> Read for Reading<'_, F, M> {
     }
 }
 
-/// Whether four entries can be a PAE root; of larger tables, whether the first entry that is used is sound.
+/// Whether all entries that are used are sound: what most data is rejected by at its first one. In a PAE root no
+/// reserved bit may be set.
 fn may_be_root<F: Format>(format: &F, table: &[u8]) -> bool {
     let entries = F::entries(F::ROOT);
     let mut used = (0..entries).map(|slot| entry::<F>(table, slot)).filter(|&raw| raw != 0);
-    let sound = |raw| match format.decode(F::ROOT, raw) {
+    used.all(|raw| match format.decode(F::ROOT, raw) {
         Entry::Table(_) => entries > 4 || settled::<F>(raw) & PDPTE_RESERVED == 0,
         Entry::Leaf(_) => true,
         Entry::Absent | Entry::Malformed { .. } => false,
-    };
-    if entries > 4 { used.next().is_some_and(sound) } else { used.all(sound) }
+    })
 }
