@@ -18,7 +18,7 @@ use core::ops::RangeInclusive;
 use pt_core::{Encode, Geometry, Memory};
 
 use self::kernel::{Likeness, kernel_slots};
-use self::pages::{Reader, entry, pages};
+use self::pages::{PAGE, Reader, entry, pages};
 use self::pdpt::Fourth;
 
 pub use self::rank::{RankLimits, RankedRoot, rank_roots};
@@ -289,6 +289,11 @@ impl<'a, F: Encode, M: Memory + ?Sized> Search<'a, F, M> {
             return Ok(());
         }
         let mut add = |root: u64, reason: Reason| {
+            // Several kinds may have the same: copies of one fourth directory.
+            let mut of_page = found.iter().rev().take_while(|found| found.root / PAGE == root / PAGE);
+            if of_page.any(|found| found.root == root) {
+                return Ok(());
+            }
             if found.len() >= limits.roots {
                 return Err(RootsLimit::TooManyRoots { limit: limits.roots, at: root });
             }
@@ -352,5 +357,39 @@ impl<'a, F: Encode, M: Memory + ?Sized> Search<'a, F, M> {
             halves.push(FoundRoot { root: user, reason });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    use pt_amd64::FourLevel;
+    use pt_i686::Pae;
+
+    fn kinds<F: Encode>(format: &F, entries: &[(usize, u64)], given: &[u64]) -> usize {
+        let mut memory = vec![0; 0x6000];
+        for &(at, raw) in entries {
+            memory[at..at + 8].copy_from_slice(&raw.to_le_bytes());
+        }
+        Search::new(format, &memory, given, &RootsLimits::default()).kinds.len()
+    }
+
+    /// Every kind is work for every page.
+    #[test]
+    fn given_roots_of_one_kernel_are_of_one_kind() {
+        // The kernel part of the third is another one, and the fourth has none.
+        let large = [(0x1ff8, 0x5063), (0x2000, 0x5067), (0x2ff8, 0x5003), (0x3ff8, 0x5001)];
+        // Fourth directories of the same content are nevertheless two.
+        let pae = [(0x1018, 0x2001), (0x1038, 0x2021), (0x1058, 0x3001), (0x2000, 0xe3), (0x3000, 0xe3)];
+        let cases: [(usize, &[usize]); _] =
+            [(0, &[]), (1, &[0]), (1, &[0, 0]), (1, &[0, 1]), (2, &[0, 2]), (2, &[2, 1, 0]), (1, &[3, 1])];
+        for (count, given) in cases {
+            let roots = |all: [u64; 4]| given.iter().map(|&which| all[which]).collect::<Vec<_>>();
+            let of_large = kinds(&FourLevel::default(), &large, &roots([0x1000, 0x2000, 0x3000, 0x4000]));
+            let of_pae = kinds(&Pae::default(), &pae, &roots([0x1000, 0x1020, 0x1040, 0x4000]));
+            assert_eq!((of_large, of_pae), (count, count), "{given:?}");
+        }
     }
 }

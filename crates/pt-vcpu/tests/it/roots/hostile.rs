@@ -5,7 +5,7 @@ use std::cell::Cell;
 use pt_amd64::FourLevel;
 use pt_core::{Memory, Unreadable};
 use pt_i686::Pae;
-use pt_vcpu::{RootsLimit, RootsLimits, find_roots};
+use pt_vcpu::{Reason, RootsLimit, RootsLimits, find_roots};
 
 use super::made::Made;
 
@@ -56,6 +56,21 @@ fn every_32_bytes_a_pae_root() {
 }
 
 #[test]
+fn a_root_that_is_like_several_given_ones_counts_once() {
+    // The directories of both roots have the same content.
+    let mut made = Made::pages(3);
+    made.put8(0x20, 3, 0x1001).put8(0x40, 3, 0x2001).put8(0x1000, 0, 0xe3).put8(0x2000, 0, 0xe3);
+    let limits = RootsLimits { roots: 2, ..RootsLimits::default() };
+    let found = find_roots(&Pae::default(), &made.0, made.all(), &[0x20, 0x40], &limits).expect("two");
+    assert!(
+        found
+            .iter()
+            .map(|found| (found.root, found.reason))
+            .eq([(0x20, Reason::Given), (0x40, Reason::Given)])
+    );
+}
+
+#[test]
 fn directories_that_differ_in_their_last_entry() {
     // Roots at 0 and in page 1; each directory begins, ends and is in its middle like the given one's.
     let mut made = Made::pages(66);
@@ -70,6 +85,22 @@ fn directories_that_differ_in_their_last_entry() {
     let limits = RootsLimits { directories: 9, ..RootsLimits::default() };
     let error = find_roots(&Pae::default(), &made.0, made.all(), &[0], &limits).unwrap_err();
     assert_eq!(error.cause, RootsLimit::TooManyDirectories { limit: 9, at: 10 * 32 });
+}
+
+#[test]
+fn directories_that_differ_at_an_end_or_in_the_middle_are_not_compared_whole() {
+    // Of the first directory's entries, each of the others has all but one.
+    let mut made = Made::pages(5);
+    for page in 1..5 {
+        made.put8(page * 32, 3, page << 12 | 1);
+        for index in [0, 100, 200] {
+            made.put8(page << 12, index, index << 12 | 0x63);
+        }
+    }
+    made.put8(0x2000, 0, 0).put8(0x3000, 100, 0).put8(0x4000, 200, 0);
+    let limits = RootsLimits { directories: 0, ..RootsLimits::default() };
+    let found = find_roots(&Pae::default(), &made.0, made.all(), &[0x20], &limits).expect("none compared");
+    assert_eq!(found.len(), 1);
 }
 
 /// A memory that answers differently at each read, does not lend, and has holes.
