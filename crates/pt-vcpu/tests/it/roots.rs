@@ -4,3 +4,4 @@ mod guests;
 mod hostile;
 mod made;
 mod rank;
+mod sense;

@@ -110,3 +110,91 @@ fn tables_that_all_link_each_other_cost_little() {
     let limits = RankLimits { candidates: 1, tables: 0 };
     assert_eq!(rank_roots(&modes()[2..], &made.0, &made.all(), made.all(), &limits)[0].sensible, 511);
 }
+
+/// In two levels: page directories of 4 MiB pages, in 3 GiB of memory of which only the directories are held.
+fn rank_directories(directories: &[(u64, Vec<u32>)]) -> Vec<RankedRoot> {
+    let mut made = Made::pages(32);
+    for (root, entries) in directories {
+        for (index, &raw) in (0..).zip(entries) {
+            made.put4(*root, index, raw);
+        }
+    }
+    rank_roots(&modes()[..1], &made.0, &[0..=0xbfff_ffff], made.all(), &RankLimits::default())
+}
+
+/// As many pages of 4 MiB, one after the other.
+fn large_pages(count: u32) -> Vec<u32> {
+    (0..count).map(|page| page << 22 | 0xe3).collect()
+}
+
+#[test]
+fn what_makes_no_sense_costs_more_than_what_is_mixed_or_stray() {
+    let with = |count, entries: &[u32]| [large_pages(count), entries.to_vec()].concat();
+    // Mixed: read-only. Stray: out of memory.
+    let (mixed, stray) = (0x4000_00e1, 0xf000_00e3);
+    let strays: Vec<u32> = (0..40).map(|page| stray - (page << 23)).collect();
+    let ranked = rank_directories(&[
+        (0x1000, vec![0xe3, 0x40_00e3]),
+        (0x2000, with(39, &[stray, 0, stray | 0x80_0000])),
+        (0x3000, with(39, &[stray])),
+        (0x4000, with(39, &[mixed])),
+        (0x5000, with(40, &[])),
+        (0x6000, with(41, &[])),
+        // None of these: as much mixed or more stray than sensible; a link to what cannot be read.
+        (0x7000, vec![0xe3, 0x40_00e1]),
+        (0x8000, with(39, &strays)),
+        (0x9000, with(40, &[0x5000_0003])),
+    ]);
+    let counts: Vec<_> =
+        ranked.iter().map(|ranked| (ranked.root, ranked.sensible, ranked.mixed, ranked.stray)).collect();
+    assert_eq!(
+        counts,
+        [
+            (0x6000, 41, 0, 0),
+            (0x5000, 40, 0, 0),
+            (0x4000, 39, 1, 0),
+            (0x3000, 39, 0, 1),
+            (0x2000, 39, 0, 2),
+            (0x1000, 2, 0, 0),
+        ]
+    );
+    assert!(ranked.iter().all(|ranked| (ranked.links, ranked.nonsense) == (0, 0)));
+    assert_eq!(ranked[3].to_string(), "links 0 tables; entries: 39 sensible, 0 mixed, 1 stray, 0 nonsense");
+}
+
+#[test]
+fn a_root_that_has_nonsense_itself_is_none() {
+    // 1023 pages that make sense outweigh one entry that does not.
+    let mut entries = [0xe3, 0x40_00e3].repeat(512);
+    assert_eq!(rank_directories(&[(0x1000, entries.clone())])[0].sensible, 1024);
+    // Not present, but not 0; a link with the global bit; a link out of memory.
+    for nonsense in [2, 0x1163, 0xf000_0063] {
+        entries[1023] = nonsense;
+        assert_eq!(rank_directories(&[(0x1000, entries.clone())]), [], "{nonsense:#x}");
+    }
+}
+
+#[test]
+fn no_root_of_48_bits_uses_all_of_its_slots() {
+    let mut made = Made::pages(4);
+    (0..512).for_each(|slot| _ = made.put8(0x1000, slot, 0x2067));
+    let rank = |made: &Made| {
+        let ranked = rank_roots(&modes()[2..3], &made.0, &made.all(), made.all(), &RankLimits::default());
+        ranked.iter().map(|ranked| (ranked.root, ranked.links, ranked.sensible)).collect::<Vec<_>>()
+    };
+    assert_eq!(rank(&made), []);
+    assert_eq!(rank(made.put8(0x1000, 7, 0)), [(0x1000, 511, 511)]);
+}
+
+#[test]
+fn a_pae_root_has_no_reserved_bit_in_any_entry() {
+    let mut made = Made::pages(4);
+    made.put8(0x3000, 0, 0xe3).put8(0x3000, 1, 0x20_00e3);
+    for (root, second) in (0x1000..).step_by(32).zip([0, 0x3001, 0x3061, 0x3003, 0x3005, 0x3081, 0x3101]) {
+        made.put8(root, 0, 0x3001).put8(root, 1, second);
+    }
+    let ranked = rank_roots(&modes()[1..2], &made.0, &made.all(), made.all(), &RankLimits::default());
+    let found: Vec<_> = ranked.iter().map(|ranked| (ranked.root, ranked.links, ranked.sensible)).collect();
+    // Accessed and dirty do not count.
+    assert_eq!(found, [(0x1020, 2, 6), (0x1040, 2, 6), (0x1000, 1, 3)]);
+}
