@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use pt_core::{Cause, NoBuffer};
-use pt_vcpu::{AccessCause, AccessError, Memory, Mode, TranslateError, Unreadable};
+use pt_vcpu::{AccessCause, AccessError, Memory, MemoryMut, Mode, TranslateError, Unreadable};
 
 use crate::guest::{Guest, PAGED};
 
@@ -211,6 +211,14 @@ impl Memory for Recorded<'_> {
     }
 }
 
+impl MemoryMut for Recorded<'_> {
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unreadable> {
+        self.1.borrow_mut().push((address, bytes.len()));
+        let end = address + bytes.len() as u64;
+        if end <= self.0.len() as u64 { Ok(()) } else { Err(Unreadable::Outside) }
+    }
+}
+
 /// A debugger's read costs one entry per level and one read, and touches nothing else.
 #[test]
 fn what_is_read() {
@@ -229,5 +237,36 @@ fn what_is_read() {
         view.read_c_string(BOUNDARY - 300, &mut [0; 300]).unwrap();
         let reads = memory.1.take();
         assert_eq!((reads.len(), reads[levels]), (levels + 1, (FRAMES.0 + 0x1000 - 300, 300)));
+    }
+}
+
+/// Without paging all is one page; strings are read by the smallest one nevertheless.
+#[test]
+fn a_string_in_a_large_page_is_not_read_far_beyond_its_end() {
+    let mut guest = Guest::new(Mode::Unpaged);
+    guest.memory[0x123..0x2345].fill(b'x');
+    let memory = Recorded(&guest.memory, RefCell::default());
+    let read = |len: usize| {
+        let _ = guest.vcpu.view(&memory).read_c_string(0x123, &mut vec![0; len]);
+        memory.1.take()
+    };
+    assert_eq!(read(0x8000), [(0x123, 0xedd), (0x1000, 0x1000), (0x2000, 0x1000)]);
+    assert_eq!(read(0xede), [(0x123, 0xedd), (0x1000, 1)]);
+    assert_eq!(read(0xedc), [(0x123, 0xedc)]);
+}
+
+/// The whole, and then one try for each halving of 4096 bytes.
+#[test]
+fn the_first_byte_that_is_missing_is_found_by_halving() {
+    let guest = Guest::new(Mode::Unpaged);
+    for held in [0, 1, 0x7ff, 0x800, 0xffe, 0xfff] {
+        let memory = Recorded(&guest.memory[..0x5000 + held], RefCell::default());
+        let mut view = guest.vcpu.view(memory);
+        let cause = AccessCause::Physical { pa: 0x5000 + held as u64, why: Unreadable::Outside };
+        let lost = Err(AccessError { va: 0x5000 + held as u64, done: held, cause });
+        assert_eq!(view.read(0x5000, &mut [0; 4096]), lost);
+        assert_eq!(view.memory().1.take().len(), 13);
+        assert_eq!(view.write(0x5000, &[0; 4096]), lost);
+        assert_eq!(view.memory().1.take().len(), 13);
     }
 }
