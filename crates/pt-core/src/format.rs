@@ -181,7 +181,7 @@ pub trait Geometry: Format {
     const VA_BITS: u32 = {
         assert!(Self::LEVELS >= 1 && Self::LEVELS as usize <= MAX_LEVELS);
         assert!(Self::ENTRY_BYTES == 4 || Self::ENTRY_BYTES == 8);
-        shift(Self::PAGE_SHIFT, &Self::INDEX_BITS, Self::LEVELS as usize + 1)
+        shift(Self::PAGE_SHIFT, Self::INDEX_BITS, Self::LEVELS as usize + 1)
     };
 
     /// The highest virtual address without its sign extension.
@@ -195,7 +195,7 @@ pub trait Geometry: Format {
 
     /// The lowest bit of the index at each level, level 1 first.
     const SHIFTS: [u32; MAX_LEVELS] = {
-        let (page, bits) = (Self::PAGE_SHIFT, &Self::INDEX_BITS);
+        let (page, bits) = (Self::PAGE_SHIFT, Self::INDEX_BITS);
         [
             shift(page, bits, 1),
             shift(page, bits, 2),
@@ -271,7 +271,7 @@ pub trait Geometry: Format {
 impl<F: Format> Geometry for F {}
 
 /// The lowest index bit of a level, or of the level above the root: the number of translated bits.
-const fn shift(page_shift: u32, index_bits: &[u8; MAX_LEVELS], level: usize) -> u32 {
+const fn shift(page_shift: u32, index_bits: [u8; MAX_LEVELS], level: usize) -> u32 {
     let mut shift = page_shift;
     let mut below = 1;
     while below < level {
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_index_begins_where_those_below_end() {
-        let shifts = |bits| core::array::from_fn(|below| shift(12, &bits, below + 1));
+        let shifts = |bits| core::array::from_fn(|below| shift(12, bits, below + 1));
         assert_eq!(shifts([9, 9, 2, 0, 0]), [12, 21, 30, 32, 32, 32]);
         assert_eq!(shifts([1, 2, 3, 4, 5]), [12, 13, 15, 18, 22, 27]);
     }
