@@ -10,7 +10,7 @@
 //! | [`plot`] | draws how costs grow with the number of spaces |
 //! | [`instructions`] | counts instructions of the hot loops, and compares them with those on record |
 //!
-//! Measuring takes a quiet half hour; `--tables` writes the page again from what was measured last.
+//! Measuring takes 20 quiet minutes; `--tables` writes the page again from what was measured last.
 
 mod figures;
 mod instructions;
