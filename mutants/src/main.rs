@@ -1,29 +1,29 @@
-//! `mutants [--jobs N] [--fast] [--fresh] [--keep] [--within SECONDS] [--in DIRECTORY] CRATE...`, in the root of the workspace: which mutants of these crates no test catches.
+//! `mutants [--jobs N] [--fast | --alone] [--fresh] [--keep] [--within SECONDS] [--in DIRECTORY] CRATE...`, in the root of the workspace: which mutants of these crates no test catches.
 //!
 //! cargo-mutants builds every mutant and runs the tests on it; with thousands of mutants that takes days. Here all of them are
 //! compiled at once, each behind a switch that a variable of the environment sets when a test is run. What tests notice
-//! that way is caught. What they do not, and what has no form behind a switch, cargo-mutants judges: every mutant that is called missed
-//! is so in its eyes.
+//! that way is caught. What they do not, and what has no form behind a switch, is built and tested by itself.
 //!
 //! [`list`] asks cargo-mutants what there is to change; [`schema`] and [`splice`] write the sources with all of it, [`tree`] is
 //! where they are, [`compile`] leaves out what does not compile; [`suite`] knows the tests, [`hunt`] runs them, [`results`]
-//! remembers, [`outside`] is cargo-mutants again. [`equivalent`] are those that nobody could notice.
+//! remembers, [`alone`] builds one at a time. [`equivalent`] are those that nobody could notice.
 
 #![forbid(unsafe_code)]
 
+mod alone;
 mod compile;
 mod equivalent;
 mod hunt;
 mod list;
-mod outside;
 mod results;
 mod schema;
 mod splice;
 mod suite;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::fs;
-
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -38,11 +38,21 @@ const WORK: &str = "target/mutants";
 /// The packages whose tests are run, whichever crate is mutated.
 const TESTED: [&str; 7] = ["pt-core", "pt-x86", "pt-amd64", "pt-i686", "pt-vcpu", "pt-rebuild", "pt-testkit"];
 
+/// How mutants are built.
+#[derive(PartialEq, Eq)]
+enum Ways {
+    /// All together, then one by one what no test noticed.
+    Both,
+    /// Together only.
+    Together,
+    /// One by one what former runs left open.
+    Alone,
+}
+
 struct Options {
     /// How many tests run at a time.
     jobs: usize,
-    /// Whether cargo-mutants is left out.
-    fast: bool,
+    ways: Ways,
     /// Whether former verdicts are forgotten.
     fresh: bool,
     /// Whether verdicts are put to the sources.
@@ -57,7 +67,7 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
         let mut options = Self {
             jobs: 2,
-            fast: false,
+            ways: Ways::Both,
             fresh: false,
             keep: false,
             within: None,
@@ -71,7 +81,8 @@ impl Options {
                     options.within = Some(arguments.next().context("--within needs a number")?.parse()?);
                 }
                 "--in" => options.work = arguments.next().context("--in needs a directory")?,
-                "--fast" => options.fast = true,
+                "--fast" => options.ways = Ways::Together,
+                "--alone" => options.ways = Ways::Alone,
                 "--fresh" => options.fresh = true,
                 "--keep" => options.keep = true,
                 other if other.starts_with('-') => bail!("mutants does not take `{other}`"),
@@ -93,20 +104,43 @@ fn main() -> Result<()> {
     if options.fresh {
         fs::write(&path, "")?;
     }
-    let start = Instant::now();
     let mutants = list::mutants(&root, &options.crates)?;
     let results = Mutex::new(Results::open(&path, &root, &mutants)?);
     let equivalent = equivalent::numbers(&root, &mutants)?;
     println!("{} mutants, {} of them equivalent", mutants.len(), equivalent.len());
 
     let tested = TESTED.map(str::to_owned);
-    let built = compile::build(&root, &work, &mutants, &tested)?;
+    if options.ways != Ways::Alone {
+        together(&root, &work, &options, (&mutants, &equivalent), &tested, &results)?;
+    }
+    let mut results = results.into_inner().expect("no worker is left");
+    if options.ways != Ways::Together {
+        let open =
+            |mutant: &&Mutant| matches!(results.verdict(mutant), Some(Verdict::Missed | Verdict::Formless));
+        let open: Vec<&Mutant> = mutants.iter().filter(open).collect();
+        alone::judge(&root, &work, &open, &tested, &mut results)?;
+    }
+    report(&options.crates, &mutants, &results);
+    if options.keep { results.keep(&root) } else { Ok(()) }
+}
+
+/// Builds all mutants together, and runs the tests on those without a verdict.
+fn together(
+    root: &Path,
+    work: &Path,
+    options: &Options,
+    (mutants, equivalent): (&[Mutant], &BTreeSet<u32>),
+    tested: &[String],
+    results: &Mutex<Results>,
+) -> Result<()> {
+    let start = Instant::now();
+    let built = compile::build(root, work, mutants, tested)?;
     println!(
         "built after {} s; running the tests of {} programs",
         start.elapsed().as_secs(),
         built.programs.len()
     );
-    let mut suite = suite::Suite::measure(&built.programs, &work, options.jobs)?;
+    let mut suite = suite::Suite::measure(&built.programs, work, options.jobs)?;
     if let Some(seconds) = options.within {
         suite.leave_out(Duration::from_secs(seconds));
     }
@@ -115,7 +149,7 @@ fn main() -> Result<()> {
     let mut wanted = Vec::new();
     {
         let mut results = results.lock().expect("nobody else has them");
-        for (number, mutant) in (1..).zip(&mutants) {
+        for (number, mutant) in (1..).zip(mutants) {
             let known = results.verdict(mutant);
             if equivalent.contains(&number) {
                 if known != Some(Verdict::Equivalent) {
@@ -136,22 +170,9 @@ fn main() -> Result<()> {
         }
     }
     println!("running the tests on {} mutants", wanted.len());
-    hunt::hunt(&suite, &wanted, options.jobs, &results)?;
+    hunt::hunt(&suite, &wanted, options.jobs, results)?;
     println!("done after {} s", start.elapsed().as_secs());
-
-    let mut results = results.into_inner().expect("no worker is left");
-    if !options.fast {
-        for package in &options.crates {
-            let open = |mutant: &&Mutant| {
-                mutant.package == *package
-                    && matches!(results.verdict(mutant), Some(Verdict::Missed | Verdict::Formless))
-            };
-            let wanted: Vec<&Mutant> = mutants.iter().filter(open).collect();
-            outside::judge(&root, &work, package, &wanted, &tested, &mut results)?;
-        }
-    }
-    report(&options.crates, &mutants, &results);
-    if options.keep { results.keep(&root) } else { Ok(()) }
+    Ok(())
 }
 
 fn report(crates: &[String], mutants: &[Mutant], results: &Results) {

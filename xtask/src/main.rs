@@ -214,7 +214,7 @@ fn help() -> String {
         lines.join("\n")
     };
     format!(
-        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET|all [--runs N] [--seconds N] [--keep] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record] | mutants [--jobs N] [--fast] [--fresh] [--keep] [--within SECONDS] [CRATE...]\n\n\
+        "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET|all [--runs N] [--seconds N] [--keep] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record] | mutants [--jobs N] [--fast | --alone] [--fresh] [--keep] [--within SECONDS] [CRATE...]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
          release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
@@ -224,7 +224,7 @@ fn help() -> String {
          roots compares `pt roots` on whole memories of the corpus's guests (by name) with their lists\n\
          conformance compares accesses with those of Unicorn's MMU, all queries or one in N, and of a guest in QEMU, N in each mode\n\
          mutants looks for changes to the crates without std and pt-rebuild, or to CRATEs, that no test notices, N tests at a time;\n\
-         cargo-mutants confirms them, unless --fast; --fresh forgets former verdicts\n\
+         what is left is built one by one, unless --fast, or alone with --alone; --fresh forgets former verdicts\n\
          oracle compares `pt`, and what `pt rebuild` makes, with QEMU's own walk of images, or of all guests of the corpus\n\
          dumps reads what makedumpfile and QEMU make of the corpus's guests and of IMAGEs, and has drgn read what is written\n",
         lines(&STEPS),

@@ -13,7 +13,7 @@ const TARGET: &str = "target/mutants/program";
 /// It has to know how the mutants are listed.
 const CARGO_MUTANTS: (&str, &str) = ("cargo-mutants", "27.1.0");
 
-/// `[--jobs N] [--fast] [--fresh] [--keep] [--within SECONDS] [--in DIRECTORY] [CRATE...]`, which the program takes apart.
+/// `[--jobs N] [--fast | --alone] [--fresh] [--keep] [--within SECONDS] [--in DIRECTORY] [CRATE...]`, which the program takes apart.
 pub(crate) fn run(sh: &Shell, arguments: &[&str]) -> Result<()> {
     ensure!(cfg!(unix), "the limits of a test's time and memory need a Unix");
     tools::pinned(sh, CARGO_MUTANTS)?;
