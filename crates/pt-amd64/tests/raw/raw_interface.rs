@@ -175,6 +175,29 @@ fn pages_are_translated_as_they_are_asked_for() {
     assert_eq!(tables.reads(), 1 + 1 + 2 + 2);
 }
 
+/// Parts of a page of 2 MiB between 4 KiB pages, however many of them were asked for one by one before.
+#[test]
+fn pages_are_the_same_all_at_once() {
+    let mut tables = Tables::line(5);
+    tables.set(3, 511, 0x9000 | ALL_RIGHTS);
+    tables.set(2, 1, 0x00f0_0020_0000 | ALL_RIGHTS | LARGE);
+    tables.link(2, 2, 4);
+    tables.set(4, 0, 0xa000 | ALL_RIGHTS);
+    let parts = (0..512).map(|part| (0x20_0000 + (part << 12), 0x00f0_0020_0000 + (part << 12)));
+    let expected: Vec<(u64, u64)> =
+        [(0x1f_f000, 0x9000)].into_iter().chain(parts).chain([(0x40_0000, 0xa000)]).collect();
+    for taken in [0, 1, 2, 300, 512, 513, 514] {
+        let mut pages = tables.pages((0, 1 << 30)).map(|page| (page.virt_base, page.phys_base));
+        let mut found: Vec<(u64, u64)> = std::iter::from_fn(|| pages.next()).take(taken).collect();
+        pages.for_each(|page| found.push(page));
+        assert_eq!(found, expected, "{taken} one by one");
+    }
+    // A range that begins and ends inside of it.
+    let mut found = Vec::new();
+    tables.pages((0x20_5678, 0x1000)).for_each(|page| found.push((page.virt_base, page.phys_base)));
+    assert_eq!(found, expected[6..8]);
+}
+
 /// What is owned is a table at a depth through a window: two roots with the same part of it in range share it.
 #[test]
 fn cut_tables_are_shared_where_they_are_cut_alike() {
