@@ -121,6 +121,12 @@ macro_rules! raw_writes {
             a_table_at_two_levels_is_noticed = tables_at_two_levels_are_noticed;
             tables_that_were_empty_are_shared = empty_tables_are_shared;
             tables_that_move_each_time_are_an_error = tables_that_do_not_settle;
+            a_page_whose_tables_are_there_takes_a_read_of_each = known_ways_are_read_once;
+            a_table_that_is_new_alone_gets_its_page_and_no_more = one_new_table_gets_its_page_and_no_more;
+            tables_that_are_new_hold_what_was_mapped = new_tables_hold_the_ways_alone;
+            tables_above_where_two_ways_part_are_needed_once = ways_share_tables_until_they_part;
+            tables_below_one_that_hangs_twice_are_needed_once = ways_share_tables_below_one_that_hangs_twice;
+            physical_addresses_are_added_up_with_their_carry = addresses_carry;
         }
     };
 }

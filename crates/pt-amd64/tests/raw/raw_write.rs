@@ -3,11 +3,33 @@
 use std::cell::RefCell;
 
 use pt_amd64::raw::{
-    BasicMapping, LinkRights, Mapping, MappingKind, MayNotMoveTable, SpaceReferenceMapping, TableOps,
-    TableReadOps, Void, map, space_aware_map, virt_to_phys,
+    BasicMapping, LinkRights, MapError, Mapping, MappingKind, MayNotMoveTable, SpaceReferenceMapping,
+    TableOps, TableReadOps, Void, map, space_aware_map, virt_to_phys,
 };
+use pt_amd64::{Features, FourLevel};
+use pt_testkit::raw::{InPlace, Spaces};
 
 pt_testkit::raw_writes!(crate::Amd64);
+
+/// Bit 40 is none of an address, as with a machine that marks shared pages by it.
+#[test]
+fn a_range_keeps_to_one_side_of_a_bit_that_is_no_address() {
+    const BIT: u64 = 1 << 40;
+    let format = FourLevel::new(Features { ignored: BIT, ..Features::default() });
+    let memory = InPlace::new(Spaces::new(format, 0x10_0000));
+    let kind = MappingKind::Basic(BasicMapping { readable: true, writable: true, executable: true });
+    let map = |phys_base, len| memory.map(Mapping::new(phys_base, 0, len, kind));
+    for phys_base in [BIT - 0x2000, 2 * BIT, 2 * BIT + 0xf000, 3 << 42] {
+        assert_eq!(map(phys_base, 0x2000), Ok(()), "{phys_base:#x}");
+        assert_eq!(memory.page(0x1000).map(|page| page.phys_base), Some(phys_base + 0x1000));
+    }
+    let before = memory.frames();
+    for phys_base in [BIT - 0x1000, BIT, 2 * BIT - 0x2000, 3 * BIT] {
+        let error = map(phys_base, 0x2000).expect_err("has an address with the bit");
+        assert!(matches!(error, MapError::Unencodable { va: 0, pa, .. } if pa == phys_base), "{error}");
+        assert!(memory.frames() == before, "{error}: something has changed");
+    }
+}
 
 #[repr(C, align(4096))]
 struct Table([u64; 512]);

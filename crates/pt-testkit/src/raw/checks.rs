@@ -1,5 +1,6 @@
 //! What holds of the writing side in every format, by the functions that a crate binds: small tables, named cases.
 
+mod costs;
 mod errors;
 mod moves;
 mod rights;
@@ -11,9 +12,14 @@ use pt_core::{Entry, Geometry, Level};
 
 use super::{Bound, InPlace, Spaces};
 
+pub use costs::{
+    known_ways_are_read_once, new_tables_hold_the_ways_alone, one_new_table_gets_its_page_and_no_more,
+    ways_share_tables_below_one_that_hangs_twice, ways_share_tables_until_they_part,
+};
 pub use errors::{
-    addresses_are_canonical, failures_leave_nothing, large_pages_are_in_the_way, large_pages_are_not_split,
-    links_cap, ranges_end_with_the_space, references_fail, tables_at_two_levels_are_noticed,
+    addresses_are_canonical, addresses_carry, failures_leave_nothing, large_pages_are_in_the_way,
+    large_pages_are_not_split, links_cap, ranges_end_with_the_space, references_fail,
+    tables_at_two_levels_are_noticed,
 };
 pub use moves::{shared_tables_move_together, tables_that_do_not_settle, unnamed_roots_are_not_found};
 pub use rights::{

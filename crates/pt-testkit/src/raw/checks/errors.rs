@@ -120,6 +120,16 @@ pub fn addresses_are_canonical<B: Bound>() {
     assert!(matches!(error, MapError::Unencodable { .. }), "{error}");
 }
 
+/// Of two pages the second has a physical address that differs from the first one's in one bit, or in all up to one.
+pub fn addresses_carry<B: Bound>() {
+    let memory = empty::<B>();
+    for border in (13..32).map(|bit| 1 << bit) {
+        map::<B>(&memory, Mapping { len: 2 * PAGE, ..page(0, border - PAGE) }).expect("is mapped");
+        let found = [0, PAGE].map(|va| memory.page(va).map(|page| page.phys_base));
+        assert_eq!(found, [Some(border - PAGE), Some(border)]);
+    }
+}
+
 /// Tables for half of what is asked for; what there is then is given back.
 pub fn failures_leave_nothing<B: Bound>() {
     let memory = empty::<B>();
