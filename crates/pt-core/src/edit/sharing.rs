@@ -57,11 +57,11 @@ impl Sharing {
                 Event::Alias(alias) => (alias.table, alias.level, alias.our_va, alias.address),
                 Event::Leaf(_) | Event::Absent(_) | Event::Fault(_) => continue,
             };
-            let depth = level.depth::<F>();
-            open.truncate(depth);
+            open.truncate(level.depth::<F>());
+            // Above a root nothing is open.
             let way = match open.last() {
-                Some(&(above, start)) if depth > 0 => Way::Below(above, va.wrapping_sub(start)),
-                _ => Way::Root(address),
+                Some(&(above, start)) => Way::Below(above, va.wrapping_sub(start)),
+                None => Way::Root(address),
             };
             if table.index() == sharing.ways.len() {
                 sharing.ways.push((Vec::new(), F::table_span_last(level)));
