@@ -19,6 +19,8 @@
 mod fold;
 mod frame;
 mod options;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use core::iter::FusedIterator;

@@ -24,7 +24,8 @@ fn a_run_is_one_event_of_those_that_there_may_be() {
             _ => None,
         });
         assert!(found.eq((0..runs).map(|run| (run * 0x2000, 2))), "{runs}");
-        let reached = LimitReached { resource: Resource::Events, limit: tables + runs, space: 0, va: runs * 0x2000 };
+        let reached =
+            LimitReached { resource: Resource::Events, limit: tables + runs, space: 0, va: runs * 0x2000 };
         assert_eq!(events.last(), Some(&Err(reached)));
         assert_eq!(events.len() as u64, tables + runs + 1);
     }
@@ -37,7 +38,7 @@ fn a_root_that_is_read_again_costs_as_much_each_time() {
     const TIMES: usize = 30_000;
     let mut memory = vec![0; 0x2000];
     memory[0x1000..0x1008].copy_from_slice(&0x1003_u64.to_le_bytes());
-    let roots = [0x1000; TIMES];
+    let roots = vec![0x1000; TIMES];
     let options = Options { range: 0..=0xfff, repeated_roots: RepeatedRoots::Read, ..Options::default() };
     let (mut tables, mut aliases, mut pages) = (0, 0, 0);
     for event in Walk::new(FourLevel::default(), &memory, &roots, options) {

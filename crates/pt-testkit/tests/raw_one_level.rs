@@ -1,9 +1,10 @@
-//! A format of one level: its root is a page table, and where the table ends the space ends.
+//! A format of one level, also through the raw interface: its root is a page table, and where that ends the space ends.
 #![allow(unsafe_code)]
 
 use pt_core::raw::{RawFormat, SpaceAwareMapping, TableReadOps, virt_to_phys, walk_va_spaces};
 use pt_core::{
-    Encode, Entry, Event, Extents, Format, Geometry, Leaves, Level, Limits, Options, Permissions, Translator, Walk,
+    Encode, Entry, Event, Extents, Format, Geometry, Leaves, Level, Limits, Options, Permissions, Translator,
+    Walk,
 };
 use pt_testkit::toy::{Toy, Writable};
 
@@ -65,7 +66,7 @@ impl Encode for One {
         Toy.narrow(level, raw, most)
     }
     fn with_root(&self, register: u64, root: u64) -> Option<u64> {
-        (root & 0x1f == 0).then_some(register & 0x1f | root)
+        root.is_multiple_of(32).then_some(register & 0x1f | root)
     }
     fn highest_table_address(&self, _: Level) -> u64 {
         u64::MAX
@@ -94,11 +95,14 @@ fn a_table_is_all_that_is_walked() {
     let memory = memory();
     let leaves = |leaves, range| -> Vec<(u64, u64, u32)> {
         let options = Options { leaves, range, ..Options::default() };
-        let events = Walk::single(One, &memory, 0, options, Limits::NONE).map(|event| event.expect("no limit"));
-        events.filter_map(|event| match event {
-            Event::Leaf(leaf) => Some((leaf.va, leaf.pa, leaf.pages)),
-            _ => None,
-        }).collect()
+        let events =
+            Walk::single(One, &memory, 0, options, Limits::NONE).map(|event| event.expect("no limit"));
+        events
+            .filter_map(|event| match event {
+                Event::Leaf(leaf) => Some((leaf.va, leaf.pa, leaf.pages)),
+                _ => None,
+            })
+            .collect()
     };
     let each = PAGES.map(|(va, pa)| (va, pa, 1));
     assert_eq!(leaves(Leaves::Each, 0..=u64::MAX), each);
@@ -122,12 +126,11 @@ fn a_range_is_told_from_its_first_byte_to_its_last() {
         let extents = Extents::new(One, &memory, 0, 0x1234..=0x5456);
         extents.map(|extent| (extent.va, extent.len, extent.to.ok().map(|found| found.pa)))
     };
-    let (mut one_by_one, mut all) = (Vec::new(), extents());
-    while let Some(extent) = all.next() {
+    let (mut one_by_one, mut at_once) = (Vec::new(), Vec::new());
+    for extent in extents() {
         one_by_one.push(extent);
     }
     assert_eq!(one_by_one, told);
-    let mut at_once = Vec::new();
     extents().for_each(|extent| at_once.push(extent));
     assert_eq!(at_once, told);
     let mut space = Translator::new(One, &memory, 0);
