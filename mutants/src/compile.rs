@@ -176,17 +176,20 @@ impl Build<'_> {
             .stderr(Stdio::piped())
             .output()
             .context("cargo could not be started")?;
-        let mut outcome = Outcome::default();
+        let (mut outcome, mut said) = (Outcome::default(), String::new());
         for line in String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.starts_with('{')) {
             let message: Value = serde_json::from_str(line)?;
             match message["reason"].as_str() {
-                Some("compiler-message") => outcome.errors.extend(error(&message["message"])),
+                Some("compiler-message") => {
+                    outcome.errors.extend(error(&message["message"]));
+                    said.push_str(message["message"]["rendered"].as_str().unwrap_or_default());
+                }
                 Some("compiler-artifact") => outcome.programs.extend(program(&message)),
                 _ => {}
             }
         }
         if !output.status.success() && outcome.errors.is_empty() {
-            bail!("cargo fails: {}", String::from_utf8_lossy(&output.stderr));
+            bail!("cargo fails: {}{said}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(outcome)
     }
