@@ -1,6 +1,6 @@
 //! What was measured: medians with their spread, in files, so that the page can be written again.
 //!
-//! Criterion keeps them in `target/criterion`, a folder per benchmark, in it one per [pass](pass). Of all passes the one counts
+//! Criterion keeps them in `target/criterion`, a folder per benchmark, in it one per [pass]. Of all passes the one counts
 //! in which the benchmark was the quickest: whatever else a machine does makes things slower, and never quicker. What is measured
 //! here goes to `target/bench` in the same form.
 
