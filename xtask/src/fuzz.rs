@@ -178,7 +178,9 @@ fn inputs(mut kept: &[u8]) -> Option<Vec<&[u8]>> {
 pub(crate) fn check(sh: &Shell) -> Result<()> {
     tools::component(sh, "clippy", "clippy")?;
     tools::cxx(sh)?;
-    cmd!(sh, "cargo clippy --manifest-path {FUZZ} --target-dir target/fuzz -- -D warnings").run()?;
+    // Beside the workspace and unoptimised as it is, so that what both depend on is checked once.
+    let beside = ["--target-dir=target", "--config=profile.dev.opt-level=0"];
+    cmd!(sh, "cargo clippy --manifest-path {FUZZ} {beside...} -- -D warnings").run()?;
     cmd!(sh, "cargo test --manifest-path {FUZZ} --target-dir target/fuzz --lib").run()?;
     Ok(())
 }

@@ -51,7 +51,11 @@ const STEPS: [Step; 13] = [
         run: steps::clippy,
     },
     Step { name: "test", about: "tests, overflow checks and debug assertions on", run: steps::test_checked },
-    Step { name: "test-unchecked", about: "tests, optimised, both off", run: steps::test_unchecked },
+    Step {
+        name: "test-hostile",
+        about: "tests of hostile input, optimised, both off",
+        run: steps::test_hostile,
+    },
     Step { name: "doc-test", about: "examples in documentation", run: steps::doc_test },
     Step { name: "doc", about: "documentation builds without warnings", run: steps::doc },
     Step {
@@ -82,8 +86,9 @@ const STEPS: [Step; 13] = [
     },
 ];
 
-/// Checks that need more than the one toolchain: a release runs them, CI does not. They install what they need.
-const RELEASE: [Step; 7] = [
+/// Checks that take long, or need more than the one toolchain: a release runs them, CI does not. They install what they need.
+const RELEASE: [Step; 8] = [
+    Step { name: "test-unchecked", about: "all tests, optimised, both off", run: steps::test_unchecked },
     Step { name: "deny", about: "licences, duplicates and sources of dependencies", run: release::deny },
     Step { name: "semver", about: "public interfaces keep what the last tag promised", run: release::semver },
     Step {
@@ -216,7 +221,7 @@ fn help() -> String {
     format!(
         "usage: cargo xtask ci | release-check [--baseline-rev REV] | STEP | fuzz TARGET|all [--runs N] [--seconds N] [--keep] | roots IMAGE... |\n       oracle [IMAGE...] | exhaust [--tables N] [--roots N] [--threads N] [--part K/N] | dumps [--makedumpfile PROGRAM] [IMAGE...] | conformance [--one-in N] [--seed N] [--tables N] [--accesses N] |\n       bench [IMAGE... | --tables | --check | --record] | mutants [--jobs N] [--fast | --alone] [--fresh] [--keep] [--within SECONDS] [CRATE...]\n\n\
          ci runs these steps in order, each of which can be called alone:\n{}\n\n\
-         release-check runs these, which need other tools, toolchains or targets; it compares public interfaces with\n\
+         release-check runs these, which take long or need other tools, toolchains or targets; it compares public interfaces with\n\
          REV or else the last tag v*:\n{}\n\n\
          bench measures everything and writes docs/performance.md, or compares (records) instructions of the hot loops\n\
          fuzz runs one target of fuzz/ (or all in turn) under cargo-fuzz, without end unless told otherwise\n\
