@@ -20,8 +20,8 @@ const KEPT: &str = "fuzz/corpora";
 const WORKING: &str = "fuzz/corpus";
 /// The longest input, in bytes.
 const LONGEST: usize = 400;
-/// The targets whose code has `unsafe` in it: one in so many of the inputs that are asked for are tried under
-/// `AddressSanitizer` besides, which is that much slower.
+/// The targets whose code has `unsafe` in it: one in so many of the inputs, or of the seconds, that are asked for are tried
+/// under `AddressSanitizer` besides, which is that much slower.
 const SANITIZED: (&[&str], u64) = (&["raw"], 10);
 /// Tables are freed all the time, and nobody asks where they were allocated.
 const ASAN_OPTIONS: &str = "quarantine_size_mb=1:malloc_context_size=0";
@@ -98,7 +98,8 @@ impl Campaign {
         let sanitized = targets.contains(&target).then_some(("address", one_in));
         for (sanitizer, one_in) in [("none", 1)].into_iter().chain(sanitized) {
             let runs = self.runs.map(|runs| format!("-runs={}", runs.div_ceil(one_in)));
-            let seconds = self.seconds.map(|seconds| format!("-max_total_time={seconds}"));
+            let seconds =
+                self.seconds.map(|seconds| format!("-max_total_time={}", seconds.div_ceil(one_in)));
             let command = cmd!(
                 sh,
                 "cargo +nightly fuzz run -s {sanitizer} {fewer...} {target} -- {longest} {runs...} {seconds...}"
