@@ -122,3 +122,38 @@ fn whole_pages_that_the_old_memory_lacks_are_not_asked_for() {
     assert_eq!(rebuilt.commit(&Late, &mut new), Ok(written));
     assert_eq!((new[0x30_1fff], new[0x30_2000], new[0x3f_ffff]), (0, 7, 7));
 }
+
+/// Memory that lends what it has, which is all from an address on.
+struct Lending(Vec<u8>);
+
+impl Lending {
+    const FIRST: u64 = 0x30_1000;
+}
+
+impl Memory for Lending {
+    type Buffer = [u8; 4096];
+
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        into.copy_from_slice(self.lend(address, into.len()).ok_or(Unreadable::Outside)?);
+        Ok(())
+    }
+
+    fn lend(&self, address: u64, len: usize) -> Option<&[u8]> {
+        let from = usize::try_from(address.checked_sub(Self::FIRST)?).ok()?;
+        self.0.get(from..from.checked_add(len)?)
+    }
+
+    fn next_readable(&self, address: u64) -> Option<u64> {
+        Some(address.max(Self::FIRST))
+    }
+}
+
+#[test]
+fn what_is_lent_after_what_is_lacking_ends_with_the_frames() {
+    let graph = graph(&[LINKS[0], LINKS[1], (0x3000, 0x20_0000 | 0x80 | LINK)]);
+    let rebuilt = plan(graph, Keep).reserve(&mut Arena::new([0x1000..=0x3fff])).expect("three tables");
+    let mut new = vec![0; 0x60_0000];
+    let written = Written { tables: 3, bytes: 0xf_f000, unreadable: 0x10_1000 };
+    assert_eq!(rebuilt.commit(&Lending(vec![7; 0x40_0000]), &mut new), Ok(written));
+    assert_eq!((new[0x30_0fff], new[0x30_1000], new[0x3f_ffff], new[0x40_0000]), (0, 7, 7, 0));
+}
