@@ -253,11 +253,6 @@ impl Question for Edits {
         let mut memory = scene.memory.clone();
         let (own, more) = (memory.len() as u64, 0x3000);
         memory.resize(memory.len() + more, 0);
-        let in_use = |event| matches!(event, Ok(pt_core::Event::Table(table)) if table.address >= own);
-        if Walk::new(format.clone(), &memory[..], &scene.roots, everything()).any(in_use) {
-            // Tables that are in use cannot be given out as new ones.
-            return;
-        }
         let tables = BumpTables::new(own..=own + more as u64 - 1);
         let span = F::table_span_last(Level::LEAF) + 1;
         let places =
@@ -278,7 +273,8 @@ fn any<F: Encode>(
 ) {
     let mut tables = Counted { tables, left: usize::MAX, held: 0 };
     for _ in 0..3 {
-        if choices.is_empty() {
+        // Tables that are in use cannot be given out as new ones; a page that was mapped can have become a link to one.
+        if choices.is_empty() || in_use(format, memory, roots, &tables) {
             break;
         }
         let operation = operation(choices);
@@ -307,6 +303,18 @@ fn any<F: Encode>(
             }
         }
     }
+}
+
+/// Whether a table lies in what is still to be given out.
+fn in_use<F: Encode>(format: &F, memory: &[u8], roots: &[u64], tables: &Counted) -> bool {
+    let byte = TableRequest { bytes: 1, alignment: 1, highest: u64::MAX };
+    let next = tables.tables.clone().allocate(&byte).unwrap_or(u64::MAX);
+    Walk::new(format.clone(), memory, roots, everything()).any(|event| match event {
+        Ok(pt_core::Event::Table(table)) => {
+            table.address.saturating_add(F::table_bytes(table.level) as u64) > next
+        }
+        _ => false,
+    })
 }
 
 fn sharing_of<F: Encode>(format: &F, memory: &[u8], roots: &[u64]) -> Sharing {

@@ -4,7 +4,7 @@
 //! It is what cargo-mutants does. It cannot be asked to: none of its filters (27.1.0) holds for fields that are left out, so that
 //! with each mutant that is meant it would judge all of these.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::list::Mutant;
 use crate::results::{Results, Verdict};
-use crate::tree::Tree;
+use crate::tree::{Tree, root_of, with_names, with_std};
 
 /// How long a package's tests may take.
 const LIMIT: Duration = Duration::from_mins(15);
@@ -28,7 +28,16 @@ pub(crate) fn judge(
     tested: &[String],
     results: &mut Results,
 ) -> Result<()> {
-    let tree = Tree::copy(root, work.join("alone"), &HashMap::new())?;
+    let roots: HashSet<String> = wanted.iter().map(|mutant| root_of(&mutant.package)).collect();
+    let replaced = roots.iter().map(|path| (path.clone(), String::new())).collect::<HashMap<_, _>>();
+    let tree = Tree::copy(root, work.join("alone"), &replaced)?;
+    let written = |path: &str, text: &str| {
+        let text = if roots.contains(path) { with_std(text) } else { text.to_owned() };
+        tree.write(path, text.as_bytes())
+    };
+    for path in &roots {
+        written(path, &fs::read_to_string(root.join(path))?)?;
+    }
     for package in tested {
         let builds = cargo(&tree, work, package).arg("--no-run").status()?.success();
         ensure!(builds, "the tests of {package} cannot be built");
@@ -38,9 +47,9 @@ pub(crate) fn judge(
         let bytes = mutant.bytes(&text).context("a mutant lies outside of its file")?;
         let mut mutated = text.clone();
         mutated.replace_range(bytes, &mutant.replacement);
-        tree.write(&mutant.file, mutated.as_bytes())?;
+        written(&mutant.file, &with_names(&mutated))?;
         let verdict = verdict(&tree, work, mutant, tested)?;
-        tree.write(&mutant.file, text.as_bytes())?;
+        written(&mutant.file, &text)?;
         println!("{verdict:?}: {}", mutant.name);
         results.add(mutant, verdict, Some("a build of its own"))?;
     }

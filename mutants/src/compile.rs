@@ -2,7 +2,7 @@
 //!
 //! An error that lies in the text of a mutant is the compiler's verdict on that mutant: the text stands where
 //! cargo-mutants would put it, with the same names and types around. One that lies beside it (branches of different types, say) is
-//! not: such mutants have no form behind a switch, and cargo-mutants has to judge them.
+//! not: such mutants have no form behind a switch, and are built by themselves.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, HashMap};
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::list::{Genre, Mutant};
 use crate::schema;
 use crate::splice::{Splice, Spliced};
-use crate::tree::{Tree, with_switch};
+use crate::tree::{Tree, root_of, with_names, with_std, with_switch};
 
 /// A workspace that holds all mutants it can.
 pub(crate) struct Built {
@@ -57,7 +57,7 @@ struct File<'a> {
 /// Builds the tests of `tested` in a copy of `root` under `work`, in which the `mutants`, numbered from 1, can be selected.
 pub(crate) fn build(root: &Path, work: &Path, mutants: &[Mutant], tested: &[String]) -> Result<Built> {
     let mut files = BTreeMap::<&str, File>::new();
-    for (number, mutant) in (1..).zip(mutants) {
+    for (number, mutant) in (1..).zip(mutants).filter(|(_, mutant)| !is_opaque(mutant)) {
         let file = match files.entry(&mutant.file) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
@@ -84,7 +84,7 @@ pub(crate) fn build(root: &Path, work: &Path, mutants: &[Mutant], tested: &[Stri
     let roots: BTreeMap<String, String> = crates
         .iter()
         .map(|name| {
-            let path = format!("crates/{name}/src/lib.rs");
+            let path = root_of(name);
             let text = std::fs::read_to_string(root.join(&path));
             Ok((path.clone(), text.with_context(|| format!("{path} cannot be read"))?))
         })
@@ -99,16 +99,14 @@ pub(crate) fn build(root: &Path, work: &Path, mutants: &[Mutant], tested: &[Stri
         let mut spliced = BTreeMap::<&str, Written>::new();
         for (path, file) in &files {
             let done = file.splice.apply(&file.text, |number| build.has(number));
-            let (text, shift) = if roots.contains_key(*path) {
-                with_switch(&done.text, count)
-            } else {
-                (done.text.clone(), 0)
-            };
+            let text = with_names(&done.text);
+            let (text, shift) =
+                if roots.contains_key(*path) { with_switch(&with_std(&text), count) } else { (text, 0) };
             build.tree.write(path, text.as_bytes())?;
             spliced.insert(path, Written { spliced: done, shift });
         }
         for (path, text) in roots.iter().filter(|(path, _)| !files.contains_key(path.as_str())) {
-            build.tree.write(path, with_switch(text, count).0.as_bytes())?;
+            build.tree.write(path, with_switch(&with_std(text), count).0.as_bytes())?;
         }
         let libraries: Vec<String> = build.crates.iter().map(|name| (*name).to_owned()).collect();
         let mut errors = build.cargo(&["check", "--keep-going", "--lib"], &libraries)?.errors;
@@ -122,7 +120,7 @@ pub(crate) fn build(root: &Path, work: &Path, mutants: &[Mutant], tested: &[Stri
         }
         let before = (build.unviable.len(), build.formless.len());
         for error in &errors {
-            build.blame(error, &spliced, mutants)?;
+            build.blame(error, &spliced)?;
         }
         let now = (build.unviable.len(), build.formless.len());
         ensure!(now != before, "the same errors as before:\n{}", errors[0].rendered);
@@ -152,8 +150,6 @@ struct Outcome {
 
 struct CompileError {
     rendered: String,
-    /// Whether a name in it means nothing, whatever types there are.
-    names_nothing: bool,
     /// File, bytes, and whether this is the place of the error itself.
     spans: Vec<(String, Range<usize>, bool)>,
 }
@@ -195,12 +191,7 @@ impl Build<'_> {
     }
 
     /// Leaves out what an error is about.
-    fn blame(
-        &mut self,
-        error: &CompileError,
-        files: &BTreeMap<&str, Written>,
-        mutants: &[Mutant],
-    ) -> Result<()> {
+    fn blame(&mut self, error: &CompileError, files: &BTreeMap<&str, Written>) -> Result<()> {
         let mut found = false;
         for (path, bytes, primary) in &error.spans {
             let Some((_, written)) = files.iter().find(|(file, _)| path == *file) else { continue };
@@ -208,8 +199,7 @@ impl Build<'_> {
             for (number, text) in &written.spliced.mutants {
                 if text.start <= bytes.start && bytes.end <= text.end {
                     found = true;
-                    let mutant = &mutants[*number as usize - 1];
-                    if *primary && (error.names_nothing || !is_opaque(mutant)) {
+                    if *primary {
                         self.unviable.insert(*number);
                     } else if !self.unviable.contains(number) {
                         self.formless.insert(*number);
@@ -235,7 +225,7 @@ impl Build<'_> {
     }
 }
 
-/// Whether the function returns a type that it does not name: it is one type, whichever of its values is returned first.
+/// Whether the function returns a type that it does not name: that is one type, the original's or the mutant's.
 fn is_opaque(mutant: &Mutant) -> bool {
     let function = mutant.function.as_ref().filter(|_| mutant.genre == Genre::FnValue);
     function.is_some_and(|function| function.return_type.contains("impl "))
@@ -257,7 +247,6 @@ fn error(message: &Value) -> Option<CompileError> {
     // Those without a place count the others.
     (!spans.is_empty()).then(|| CompileError {
         rendered: message["rendered"].as_str().unwrap_or_default().to_owned(),
-        names_nothing: matches!(message["code"]["code"].as_str(), Some("E0412" | "E0425" | "E0433")),
         spans,
     })
 }

@@ -21,7 +21,6 @@ mod splice;
 mod suite;
 mod tree;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -105,13 +104,26 @@ fn main() -> Result<()> {
         fs::write(&path, "")?;
     }
     let mutants = list::mutants(&root, &options.crates)?;
-    let results = Mutex::new(Results::open(&path, &root, &mutants)?);
+    let mut results = Results::open(&path, &root, &mutants)?;
     let equivalent = equivalent::numbers(&root, &mutants)?;
     println!("{} mutants, {} of them equivalent", mutants.len(), equivalent.len());
 
+    let mut open = Vec::new();
+    for (number, mutant) in (1..).zip(&mutants) {
+        let known = results.verdict(mutant);
+        if equivalent.contains(&number) {
+            if known != Some(Verdict::Equivalent) {
+                results.add(mutant, Verdict::Equivalent, None)?;
+            }
+        } else if matches!(known, None | Some(Verdict::Missed | Verdict::Equivalent)) {
+            // Also one that was listed as equivalent and is no more.
+            open.push(mutant.clone());
+        }
+    }
+    let results = Mutex::new(results);
     let tested = TESTED.map(str::to_owned);
-    if options.ways != Ways::Alone {
-        together(&root, &work, &options, (&mutants, &equivalent), &tested, &results)?;
+    if options.ways != Ways::Alone && !open.is_empty() {
+        together(&root, &work, &options, &open, &tested, &results)?;
     }
     let mut results = results.into_inner().expect("no worker is left");
     if options.ways != Ways::Together {
@@ -124,12 +136,12 @@ fn main() -> Result<()> {
     if options.keep { results.keep(&root) } else { Ok(()) }
 }
 
-/// Builds all mutants together, and runs the tests on those without a verdict.
+/// Builds the mutants together, and runs the tests on them.
 fn together(
     root: &Path,
     work: &Path,
     options: &Options,
-    (mutants, equivalent): (&[Mutant], &BTreeSet<u32>),
+    mutants: &[Mutant],
     tested: &[String],
     results: &Mutex<Results>,
 ) -> Result<()> {
@@ -150,21 +162,11 @@ fn together(
     {
         let mut results = results.lock().expect("nobody else has them");
         for (number, mutant) in (1..).zip(mutants) {
-            let known = results.verdict(mutant);
-            if equivalent.contains(&number) {
-                if known != Some(Verdict::Equivalent) {
-                    results.add(mutant, Verdict::Equivalent, None)?;
-                }
-            } else if built.unviable.contains(&number) {
-                if known != Some(Verdict::Unviable) {
-                    results.add(mutant, Verdict::Unviable, Some("the compiler"))?;
-                }
+            if built.unviable.contains(&number) {
+                results.add(mutant, Verdict::Unviable, Some("the compiler"))?;
             } else if built.formless.contains(&number) {
-                if matches!(known, None | Some(Verdict::Equivalent)) {
-                    results.add(mutant, Verdict::Formless, None)?;
-                }
-            } else if !matches!(known, Some(Verdict::Caught | Verdict::Timeout | Verdict::Unviable)) {
-                // Also one that was listed as equivalent and is no more.
+                results.add(mutant, Verdict::Formless, None)?;
+            } else {
                 wanted.push((number, mutant));
             }
         }

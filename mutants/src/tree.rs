@@ -68,6 +68,11 @@ mod pt_mutant {
 /// The attributes that it needs.
 const FEATURES: &str = "#![allow(internal_features)] #![feature(core_intrinsics, const_eval_select)] ";
 
+/// What cargo-mutants takes for granted is std, which crates without it need for their mutants: in the crate,
+const STD: &str = "\n#[allow(unused_imports)]\n#[macro_use]\nextern crate std;\n";
+/// and in each of its modules that has some.
+const NAMES: &str = "\n#[allow(unused_imports)]\nuse ::std::prelude::v1::*;\n";
+
 /// The copy.
 pub(crate) struct Tree {
     pub(crate) root: PathBuf,
@@ -103,6 +108,21 @@ impl Tree {
         fs::create_dir_all(path.parent().context("a file without a directory")?)?;
         fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
     }
+}
+
+/// The path of a crate's root file.
+pub(crate) fn root_of(package: &str) -> String {
+    format!("crates/{package}/src/lib.rs")
+}
+
+/// A file of a crate, which may use what std has once the root file is [`with_std`], too.
+pub(crate) fn with_names(text: &str) -> String {
+    format!("{text}{NAMES}")
+}
+
+/// The root file of a crate, which has std.
+pub(crate) fn with_std(text: &str) -> String {
+    format!("{text}{STD}")
 }
 
 /// The root file of a crate, with the switch for mutants with numbers up to `count`. The number of bytes that were put before it
