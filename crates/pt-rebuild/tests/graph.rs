@@ -32,6 +32,13 @@ fn pages_that_follow_one_another_are_one_range() {
 }
 
 #[test]
+fn a_table_takes_as_much_memory_as_its_level_has_entries() {
+    let old = memory(&[(0x1020, 0x2001), (0x2000, 0x3000 | LINK)]);
+    let graph = Graph::read(Pae::default(), &old, &[0x1020], 0..=u64::MAX, Limits::NONE).expect("a graph");
+    assert_eq!(graph.table_memory().collect::<Vec<_>>(), [0x1020..=0x103f, 0x2000..=0x2fff, 0x3000..=0x3fff]);
+}
+
+#[test]
 fn what_a_kept_link_leads_to_is_named_and_stays_out_of_use() {
     const NOWHERE: u64 = 0x100_0000;
     let old = memory(&[
