@@ -98,8 +98,7 @@ impl Campaign {
         let sanitized = targets.contains(&target).then_some(("address", one_in));
         for (sanitizer, one_in) in [("none", 1)].into_iter().chain(sanitized) {
             let runs = self.runs.map(|runs| format!("-runs={}", runs.div_ceil(one_in)));
-            let seconds =
-                self.seconds.map(|seconds| format!("-max_total_time={}", seconds.div_ceil(one_in)));
+            let seconds = self.seconds.map(|seconds| format!("-max_total_time={}", seconds.div_ceil(one_in)));
             let command = cmd!(
                 sh,
                 "cargo +nightly fuzz run -s {sanitizer} {fewer...} {target} -- {longest} {runs...} {seconds...}"
