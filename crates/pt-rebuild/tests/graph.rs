@@ -36,6 +36,8 @@ fn a_table_takes_as_much_memory_as_its_level_has_entries() {
     let old = memory(&[(0x1020, 0x2001), (0x2000, 0x3000 | LINK)]);
     let graph = Graph::read(Pae::default(), &old, &[0x1020], 0..=u64::MAX, Limits::NONE).expect("a graph");
     assert_eq!(graph.table_memory().collect::<Vec<_>>(), [0x1020..=0x103f, 0x2000..=0x2fff, 0x3000..=0x3fff]);
+    let plan = Plan::new(graph, RebuildOptions::default(), Keep).expect("a plan");
+    assert_eq!(plan.requests().map(|request| request.bytes).collect::<Vec<_>>(), [32, 4096, 4096]);
 }
 
 #[test]
