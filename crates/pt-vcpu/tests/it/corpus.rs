@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use pt_amd64::{FiveLevel, FourLevel};
 use pt_core::{Format, Geometry, Memory};
@@ -59,39 +60,44 @@ fn reads_its_own_root(vcpu: &Vcpu, image: &Image) -> bool {
     true
 }
 
+/// How many extents and how many roots were compared in a guest.
+fn guest(path: &Path) -> (usize, usize) {
+    // TCG sets bits in PDPTEs that are reserved on hardware.
+    let machine = Machine { strict_pdpte: false, ..Machine::default() };
+    let name = path.to_string_lossy();
+    let image = Image::open(path, &OpenOptions::new()).unwrap();
+    let (mut mapped, mut own_roots) = (0, 0);
+    for cpu in image.cpus() {
+        let vcpu = Vcpu::new(cpu.control_registers(), &machine);
+        mapped += match () {
+            () if name.contains("2level") => {
+                let pse = !name.contains("nopse");
+                let features = TwoLevelFeatures { pse, ..TwoLevelFeatures::default() };
+                same_as(&TwoLevel::new(features), &vcpu, &image)
+            }
+            () if name.contains("pae") => {
+                let features = PaeFeatures { strict_pdpte: false, ..PaeFeatures::default() };
+                same_as(&Pae::new(features), &vcpu, &image)
+            }
+            () if name.contains("5level") => same_as(&FiveLevel::default(), &vcpu, &image),
+            () => same_as(&FourLevel::default(), &vcpu, &image),
+        };
+        own_roots += usize::from(reads_its_own_root(&vcpu, &image));
+    }
+    (mapped, own_roots)
+}
+
 #[test]
 fn real_guests() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pt-testkit/corpus");
-    // TCG sets bits in PDPTEs that are reserved on hardware.
-    let machine = Machine { strict_pdpte: false, ..Machine::default() };
-    let (mut guests, mut mapped, mut own_roots) = (0, 0, 0);
-    for entry in fs::read_dir(corpus).unwrap() {
-        let path = entry.unwrap().path().join("tables.elf.xz");
-        if !path.exists() {
-            continue;
-        }
-        guests += 1;
-        let name = path.to_string_lossy().into_owned();
-        let image = Image::open(&path, &OpenOptions::new()).unwrap();
-        for cpu in image.cpus() {
-            let vcpu = Vcpu::new(cpu.control_registers(), &machine);
-            mapped += match () {
-                () if name.contains("2level") => {
-                    let pse = !name.contains("nopse");
-                    let features = TwoLevelFeatures { pse, ..TwoLevelFeatures::default() };
-                    same_as(&TwoLevel::new(features), &vcpu, &image)
-                }
-                () if name.contains("pae") => {
-                    let features = PaeFeatures { strict_pdpte: false, ..PaeFeatures::default() };
-                    same_as(&Pae::new(features), &vcpu, &image)
-                }
-                () if name.contains("5level") => same_as(&FiveLevel::default(), &vcpu, &image),
-                () => same_as(&FourLevel::default(), &vcpu, &image),
-            };
-            own_roots += usize::from(reads_its_own_root(&vcpu, &image));
-        }
-    }
-    assert_eq!(guests, 11);
+    let images = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path().join("tables.elf.xz"));
+    let images: Vec<_> = images.filter(|path| path.exists()).collect();
+    assert_eq!(images.len(), 11);
+    let compared: Vec<_> = thread::scope(|scope| {
+        let guests: Vec<_> = images.iter().map(|path| scope.spawn(|| guest(path))).collect();
+        guests.into_iter().map(|guest| guest.join().unwrap()).collect()
+    });
+    let (mapped, own_roots) = compared.iter().fold((0, 0), |all, guest| (all.0 + guest.0, all.1 + guest.1));
     println!("{mapped} extents, {own_roots} roots");
     assert!(mapped > 100_000 && own_roots >= 10, "{mapped} {own_roots}");
 }
