@@ -4,8 +4,8 @@
 //! cargo-mutants would put it, with the same names and types around. One that lies beside it (branches of different types, say) is
 //! not: such mutants have no form behind a switch, and are built by themselves.
 
+use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -90,10 +90,8 @@ pub(crate) fn build(root: &Path, work: &Path, mutants: &[Mutant], tested: &[Stri
         })
         .collect::<Result<_>>()?;
 
-    let replaced = files.keys().map(|path| ((*path).to_owned(), String::new()));
-    let replaced: HashMap<_, _> =
-        replaced.chain(roots.keys().map(|path| (path.clone(), String::new()))).collect();
-    let tree = Tree::copy(root, work.join("tree"), &replaced)?;
+    let written = files.keys().map(|path| (*path).to_owned()).chain(roots.keys().cloned()).collect();
+    let tree = Tree::copy(root, work.join("tree"), &written)?;
     let mut build = Build { tree, target: work.join("build"), crates, unviable, formless };
     loop {
         let mut spliced = BTreeMap::<&str, Written>::new();

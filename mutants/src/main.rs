@@ -130,7 +130,9 @@ fn main() -> Result<()> {
         let open =
             |mutant: &&Mutant| matches!(results.verdict(mutant), Some(Verdict::Missed | Verdict::Formless));
         let open: Vec<&Mutant> = mutants.iter().filter(open).collect();
-        alone::judge(&root, &work, &open, &tested, &mut results)?;
+        if !open.is_empty() {
+            alone::judge(&root, &work, &open, &tested, &mut results)?;
+        }
     }
     report(&options.crates, &mutants, &results);
     if options.keep { results.keep(&root) } else { Ok(()) }

@@ -1,6 +1,6 @@
 //! A copy of the workspace, in which sources are replaced by their schemata.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -68,9 +68,9 @@ mod pt_mutant {
 /// The attributes that it needs.
 const FEATURES: &str = "#![allow(internal_features)] #![feature(core_intrinsics, const_eval_select)] ";
 
-/// What cargo-mutants takes for granted is std, which crates without it need for their mutants: in the crate,
+/// What a crate's root gets: cargo-mutants takes std for granted, and crates without it need it for their mutants.
 const STD: &str = "\n#[allow(unused_imports)]\n#[macro_use]\nextern crate std;\n";
-/// and in each of its modules that has some.
+/// What each file with mutants gets, for the same reason.
 const NAMES: &str = "\n#[allow(unused_imports)]\nuse ::std::prelude::v1::*;\n";
 
 /// The copy.
@@ -79,9 +79,9 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Copies what git tracks or would track at `from` to `root`, but the files that `replaced` has other texts for. What did not
+    /// Copies what git tracks or would track at `from` to `root`, but the files that are `written` otherwise. What did not
     /// change keeps its time, so that nothing is built twice.
-    pub(crate) fn copy(from: &Path, root: PathBuf, replaced: &HashMap<String, String>) -> Result<Self> {
+    pub(crate) fn copy(from: &Path, root: PathBuf, written: &HashSet<String>) -> Result<Self> {
         let listing = Command::new("git")
             .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
             .current_dir(from)
@@ -90,7 +90,7 @@ impl Tree {
         ensure!(listing.status.success(), "git does not list the workspace's files");
         let listing = String::from_utf8(listing.stdout)?;
         let tree = Self { root };
-        for path in listing.split('\0').filter(|path| !path.is_empty() && !replaced.contains_key(*path)) {
+        for path in listing.split('\0').filter(|path| !path.is_empty() && !written.contains(*path)) {
             // What was removed but is still in the index is listed too.
             if let Ok(bytes) = fs::read(from.join(path)) {
                 tree.write(path, &bytes)?;

@@ -42,7 +42,7 @@ pub(crate) fn test_unchecked(sh: &Shell) -> Result<()> {
     unchecked(sh, &[&own[..], &["--lib", "--bins", "--tests"]].concat())
 }
 
-/// The part of [`test_unchecked`] that a guest would try first: whatever it wrote, in every verb.
+/// The part of [`test_unchecked`] that a guest would try first: tables that cost, that lie, and all that there are of a small format.
 pub(crate) fn test_hostile(sh: &Shell) -> Result<()> {
     let tests =
         ["--test=bombs", "--test=rebuild_hostile", "--test=rebuild_toy", "--test=total", "--test=toy"];
